@@ -1,0 +1,1 @@
+"""gc-tuner: closed-loop tuning of the Go garbage collector on Kubernetes."""

@@ -1,0 +1,122 @@
+"""The record of a workload, kept in the cluster as a GCTuning object: the only state there is."""
+
+from enum import StrEnum
+
+import msgspec
+
+from tuner.model.decision import Apply, Decision
+from tuner.model.reason import Reason
+from tuner.model.trial import Outcome, Stored, Trial
+from tuner.model.workload import Mode
+
+HISTORY_LENGTH = 10
+MOVED_RATIO = 0.05
+"""A recommended value that moves by less than this has not changed its meaning."""
+
+
+class Verb(StrEnum):
+    """The two decisions."""
+
+    APPLY = "Apply"
+    HOLD = "Hold"
+
+
+class Observed(Stored, frozen=True):
+    """Figures at the time of the last write of the record; not part of its meaning."""
+
+    at: float
+    gogc: str
+    gc_share: float
+    gc_share_source: str
+    live_bytes: int
+    resident_bytes: int
+    cpu_cores: float
+    requests_per_second: float | None = None
+    cpu_seconds_per_request: float | None = None
+    latency_p95_seconds: float | None = None
+
+
+class Recommended(Stored, frozen=True):
+    """Where the loops want to end."""
+
+    gogc: int
+    cpu_saving_ratio: float
+    memory_peak_bytes: int
+
+
+class Applied(Stored, frozen=True):
+    """What gc-tuner has put into the workload."""
+
+    container: str
+    gogc: str | None
+    """Value that ought to stand there now; None: not set."""
+    prior_gogc: str | None
+    """What stood there before gc-tuner's first change; None: not set."""
+    written_at: float
+
+
+class Learned(Stored, frozen=True):
+    """What the workload's own trials taught."""
+
+    cost_seconds_per_byte: float | None = None
+    """Marking cost per live byte and cycle."""
+    bytes_per_request: float = 0.0
+    """What the trials took away from marking: the evidence behind the cost."""
+
+
+class Record(Stored, frozen=True):
+    """Everything that gc-tuner knows of a workload across its own restarts."""
+
+    mode: Mode
+    decision: Verb
+    reason: Reason
+    message: str
+    observed: Observed | None = None
+    recommended: Recommended | None = None
+    applied: Applied | None = None
+    trial: Trial | None = None
+    learned: Learned = Learned()
+    history: tuple[Outcome, ...] = ()
+    """Newest first, at most HISTORY_LENGTH."""
+    reverted_at: float | None = None
+    """When someone else was last seen to have taken gc-tuner's value away."""
+
+    @property
+    def done(self) -> tuple[object, ...]:
+        """What was done or ordered, as opposed to what is thought of it at the moment."""
+        return (
+            self.mode,
+            self.decision,
+            self.applied,
+            self.trial,
+            self.learned,
+            self.history,
+            self.reverted_at,
+        )
+
+    def decided(self, decision: Decision) -> "Record":
+        """The same record with another decision."""
+        verb = Verb.APPLY if isinstance(decision, Apply) else Verb.HOLD
+        return msgspec.structs.replace(
+            self, decision=verb, reason=decision.reason, message=decision.detail
+        )
+
+    def ended(self, outcome: Outcome) -> "Record":
+        """The same record after its trial."""
+        history = (outcome, *self.history)[:HISTORY_LENGTH]
+        return msgspec.structs.replace(self, trial=None, history=history)
+
+
+def meaning_changed(old: Record | None, new: Record) -> bool:
+    """Whether a record has to be written anew.
+
+    Mode, decision, reason, applied values, trial, history and what was learned count; figures that
+    moved do not, and a recommended value only when it moved by MOVED_RATIO or more.
+    """
+    if old is None:
+        return True
+    if (old.done, old.reason) != (new.done, new.reason):
+        return True
+    if old.recommended is None or new.recommended is None:
+        return old.recommended is not new.recommended
+    return abs(new.recommended.gogc - old.recommended.gogc) >= MOVED_RATIO * old.recommended.gogc

@@ -1,0 +1,107 @@
+"""A change under observation, and what came of it. Stored in the record as they are."""
+
+from enum import StrEnum
+
+import msgspec
+
+from tuner.model.reason import Reason
+from tuner.model.tuning import Prediction
+
+
+class Stored(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Base of everything that is kept in a record: camelCase there, defaults left out."""
+
+
+class Phase(StrEnum):
+    """How far a trial has come."""
+
+    PLANNED = "Planned"
+    """Written ahead: the workload may or may not have been patched."""
+    ROLLING_OUT = "RollingOut"
+    SETTLING = "Settling"
+    MEASURING = "Measuring"
+
+
+class Verdict(StrEnum):
+    """What a trial showed."""
+
+    CONFIRMED = "Confirmed"
+    NO_EFFECT = "NoEffect"
+    REGRESSED = "Regressed"
+    INCONCLUSIVE = "Inconclusive"
+    VOID = "Void"
+
+
+class Spread(Stored, frozen=True):
+    """A quantity over several windows."""
+
+    median: float
+    deviation: float
+    """Median absolute deviation from the median."""
+    windows: int
+
+
+class Level(Stored, frozen=True):
+    """The state of a workload over several rate windows: one side of a trial."""
+
+    at: float
+    cpu_seconds_per_request: Spread | None
+    """None without a request counter."""
+    cpu_seconds_per_allocated_byte: Spread
+    """The weaker yardstick where requests are not counted."""
+    gc_share: float
+    cpu_cores: float
+    requests_per_second: float | None
+    allocated_bytes_per_second: float
+    marked_bytes_per_second: float
+    resident_bytes: int
+    errors_ratio: float | None
+    latency_p95_seconds: float | None
+    pods: int
+
+
+class Change(Stored, frozen=True):
+    """Values of one env name in one container: what stood there, and what is to stand there."""
+
+    container: str
+    name: str
+    before: str | None
+    """None: it was not set."""
+    after: str | None
+    """None: it is to be removed."""
+
+
+class Trial(Stored, frozen=True):
+    """A change on its way from plan to verdict."""
+
+    change: Change
+    reason: Reason
+    prediction: Prediction
+    baseline: Level | None
+    """None for a rollback, which is not judged."""
+    template_digest: str
+    phase: Phase
+    started_at: float
+    phase_at: float
+    suspected: bool = False
+    """Whether one verdict already found harm; the second in a row takes the change back."""
+
+
+class Outcome(Stored, frozen=True):
+    """The end of a trial."""
+
+    at: float
+    change: Change
+    reason: Reason
+    verdict: Verdict
+    detail: str
+    predicted_saving_ratio: float
+    measured_saving_ratio: float | None = None
+    """None where nothing could be measured."""
+    requests_per_second: float | None = None
+    """Load under which the verdict was reached."""
+
+    @property
+    def rose(self) -> bool:
+        """Whether the change gave the heap more room."""
+        return self.reason is Reason.GC_COST

@@ -1,0 +1,74 @@
+"""What the control law asks for, and what it expects of it."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import msgspec
+
+
+class Limit(StrEnum):
+    """Which term of the low select decided a proposed GOGC."""
+
+    COST = "cost"
+    """The GC cost loop."""
+    CEILING = "ceiling"
+    """What the memory budget allows."""
+    BOUND = "bound"
+    """A bound of the profile."""
+
+
+class Prediction(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What a change is expected to do, stated before it is made and scored after."""
+
+    cpu_saving_ratio: float
+    """Share of today's CPU per request that goes away; negative where the change costs CPU."""
+    memory_peak_bytes: int
+    """Resident memory of the worst pod at the new heap goal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """What the memory budget allows."""
+
+    budget_bytes: float
+    """The request or the limit that counts."""
+    budget_name: str
+    """Which of them, for people: ``memory request`` or ``memory limit``."""
+    gogc: float
+    """GOGC at which the heap goal fills the budget, percent; can be negative."""
+    lowers: bool
+    """Whether GOGC is taken down to it, rather than only kept from rising past it."""
+    short: bool
+    """Whether the container's limit is too small for the live heap."""
+    limit_sufficient_bytes: float
+    """The container limit that would end the shortage."""
+    limit_needed_bytes: float
+    """The container limit that would let the loop reach its target share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A GOGC that the loops ask for; guards may bring it closer to today's, or refuse it."""
+
+    container: str
+    current_gogc: float
+    """GOGC in force, percent."""
+    target_gogc: int
+    """Where the loops want to end, two significant digits."""
+    target_prediction: Prediction
+    next_gogc: int
+    """The next value to write; the same until a guard clamps the step."""
+    prediction: Prediction
+    """Of next_gogc."""
+    limited_by: Limit
+    ceiling: Ceiling | None
+    """None where neither request nor limit is known."""
+
+    @property
+    def rises(self) -> bool:
+        """Whether the next value is above the one in force."""
+        return self.next_gogc > self.current_gogc
+
+    def to(self, gogc: int, prediction: Prediction) -> "Proposal":
+        """The same proposal with another next value."""
+        return replace(self, next_gogc=gogc, prediction=prediction)

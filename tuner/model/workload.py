@@ -1,0 +1,111 @@
+"""What the Kubernetes API says of a workload, reduced to what tuning needs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+GOGC = "GOGC"
+GOMEMLIMIT = "GOMEMLIMIT"
+TUNED_ENV = (GOGC, GOMEMLIMIT)
+"""Names of the env entries that gc-tuner reads, and may own."""
+
+FIELD_MANAGER = "gc-tuner"
+"""Our name in the managed fields of what we write."""
+CAUSE_PREFIX = "gc-tuner: "
+"""Begins every change-cause of ours, so that it can be told from the user's."""
+
+
+class Kind(StrEnum):
+    """Workload kinds that can be tuned."""
+
+    DEPLOYMENT = "Deployment"
+
+
+class Mode(StrEnum):
+    """What gc-tuner may do to a workload."""
+
+    AUTO = "auto"
+    RECOMMEND = "recommend"
+    OFF = "off"
+
+
+class Rollout(StrEnum):
+    """Where the workload's pods stand against its template."""
+
+    COMPLETE = "complete"
+    IN_PROGRESS = "in progress"
+    PAUSED = "paused"
+    FAILING = "failing"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WorkloadKey:
+    """Name of a workload within the cluster."""
+
+    namespace: str
+    kind: Kind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.kind.value}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class EnvEntry:
+    """One env name of a container, as its template has it."""
+
+    value: str | None
+    """The literal value; None where ``valueFrom`` stands."""
+    count: int = 1
+    """How often the name is listed: twice is legal, and the last one wins."""
+    owners: tuple[str, ...] = ()
+    """Field managers that own the entry, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container of the pod template."""
+
+    name: str
+    memory_limit_bytes: int | None = None
+    memory_request_bytes: int | None = None
+    env: Mapping[str, EnvEntry] = field(default_factory=dict)
+    """The tuned names that are set, and only those."""
+
+    def literal(self, name: str) -> str | None:
+        """Literal value of an env name; None where it is not set or comes from a reference."""
+        entry = self.env.get(name)
+        return None if entry is None else entry.value
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A workload that may be tuned, as of one resource version."""
+
+    key: WorkloadKey
+    uid: str
+    resource_version: str
+    generation: int
+    """Counts the changes of the spec: a view with a smaller one is out of date."""
+    containers: tuple[Container, ...]
+    rollout: Rollout
+    replicas: int
+    """Pods asked for."""
+    ready_replicas: int
+    template_digest: str
+    """Digest of the pod template without the tuned env entries: it moves when others change it."""
+    label_mode: str | None = None
+    """Text of the label ``gc-tuner.io/mode``, unchecked."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """The ``gc-tuner.io/`` annotations, without that prefix."""
+    change_cause: str | None = None
+    """Text of ``kubernetes.io/change-cause``."""
+
+    @property
+    def cause_is_ours(self) -> bool:
+        """Whether the change-cause is set, and by us."""
+        return (self.change_cause or "").startswith(CAUSE_PREFIX)
+
+    def container(self, name: str) -> Container | None:
+        """The container of that name, if the template has it."""
+        return next((each for each in self.containers if each.name == name), None)
