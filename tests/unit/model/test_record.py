@@ -1,0 +1,133 @@
+import msgspec
+import pytest
+
+from tests.examples import NOW, level, outcome, record, trial
+from tuner.model.decision import Apply, Decision, Hold
+from tuner.model.reason import Reason
+from tuner.model.record import (
+    HISTORY_LENGTH,
+    Applied,
+    Learned,
+    Observed,
+    Recommended,
+    Record,
+    Verb,
+    meaning_changed,
+)
+from tuner.model.trial import Phase, Verdict
+from tuner.model.workload import Mode
+
+RECOMMENDED = Recommended(gogc=200, cpu_saving_ratio=0.1, memory_peak_bytes=1)
+OBSERVED = Observed(
+    at=NOW,
+    gogc="100",
+    gc_share=0.2,
+    gc_share_source="measured",
+    live_bytes=1,
+    resident_bytes=2,
+    cpu_cores=1.0,
+)
+APPLIED = Applied(container="app", gogc="200", prior_gogc=None, written_at=NOW)
+OLD = record(recommended=RECOMMENDED, observed=OBSERVED)
+
+
+def recommending(gogc: int) -> Record:
+    return msgspec.structs.replace(
+        OLD, recommended=msgspec.structs.replace(RECOMMENDED, gogc=gogc, cpu_saving_ratio=0.3)
+    )
+
+
+@pytest.mark.parametrize(
+    ("new", "changed"),
+    [
+        pytest.param(OLD, False, id="nothing"),
+        pytest.param(record(recommended=RECOMMENDED), False, id="figures"),
+        pytest.param(msgspec.structs.replace(OLD, message="other"), False, id="words"),
+        pytest.param(recommending(209), False, id="4.5 % more"),
+        pytest.param(recommending(210), True, id="5 % more"),
+        pytest.param(recommending(191), False, id="4.5 % less"),
+        pytest.param(recommending(190), True, id="5 % less"),
+        pytest.param(msgspec.structs.replace(OLD, recommended=None), True, id="none any more"),
+        pytest.param(msgspec.structs.replace(OLD, mode=Mode.OFF), True, id="mode"),
+        pytest.param(msgspec.structs.replace(OLD, decision=Verb.APPLY), True, id="decision"),
+        pytest.param(msgspec.structs.replace(OLD, reason=Reason.STALE), True, id="reason"),
+        pytest.param(msgspec.structs.replace(OLD, applied=APPLIED), True, id="applied"),
+        pytest.param(msgspec.structs.replace(OLD, trial=trial()), True, id="trial"),
+        pytest.param(
+            msgspec.structs.replace(OLD, learned=Learned(cost_seconds_per_byte=1e-9)),
+            True,
+            id="learned",
+        ),
+        pytest.param(msgspec.structs.replace(OLD, history=(outcome(),)), True, id="history"),
+        pytest.param(msgspec.structs.replace(OLD, reverted_at=NOW), True, id="reverted"),
+    ],
+)
+def test_a_record_means_something_else_by_what_was_done_not_by_figures(
+    new: Record, *, changed: bool
+) -> None:
+    assert meaning_changed(OLD, new) is changed
+
+
+def test_a_first_record_is_always_news() -> None:
+    assert meaning_changed(None, OLD)
+
+
+def test_a_first_recommendation_is_news_and_its_absence_is_not() -> None:
+    assert meaning_changed(record(), OLD)
+    assert not meaning_changed(record(), record())
+
+
+def test_a_trial_that_reaches_its_next_phase_is_news() -> None:
+    settling = trial(phase=Phase.SETTLING)
+    measuring = trial(phase=Phase.MEASURING)
+    assert meaning_changed(record(trial=settling), record(trial=measuring))
+
+
+@pytest.mark.parametrize(
+    ("decision", "verb", "reason"),
+    [
+        (Apply(trial(), "words"), Verb.APPLY, Reason.GC_COST),
+        (Hold(Reason.STALE, "words"), Verb.HOLD, Reason.STALE),
+    ],
+)
+def test_a_record_tells_the_decision(decision: Decision, verb: Verb, reason: Reason) -> None:
+    assert OLD.decided(decision) == msgspec.structs.replace(
+        OLD, decision=verb, reason=reason, message="words"
+    )
+
+
+def test_the_newest_outcomes_are_kept_newest_first() -> None:
+    of = record(trial=trial())
+    for each in range(HISTORY_LENGTH + 2):
+        of = of.ended(outcome(at=float(each)))
+    assert [each.at for each in of.history] == [float(each) for each in range(11, 1, -1)]
+    assert of.trial is None
+
+
+FULL = record(
+    observed=OBSERVED,
+    recommended=RECOMMENDED,
+    applied=APPLIED,
+    trial=trial(phase=Phase.MEASURING, suspected=True),
+    learned=Learned(cost_seconds_per_byte=7e-10),
+    history=(outcome(), outcome(Verdict.VOID, measured_saving_ratio=-0.1)),
+    reverted_at=NOW,
+)
+
+
+@pytest.mark.parametrize("of", [record(), FULL, record(trial=trial(baseline=None))])
+def test_a_record_survives_json(of: Record) -> None:
+    assert msgspec.json.decode(msgspec.json.encode(of), type=Record) == of
+
+
+def test_a_record_is_kept_in_camel_case_and_without_defaults() -> None:
+    stored = msgspec.to_builtins(record(applied=APPLIED, trial=trial(baseline=level(None))))
+    assert set(stored) == {"mode", "decision", "reason", "message", "applied", "trial"}
+    assert stored["applied"]["writtenAt"] == NOW
+    assert stored["applied"]["priorGogc"] is None
+
+
+def test_a_record_of_a_reason_that_does_not_exist_is_refused() -> None:
+    stored = msgspec.to_builtins(record()) | {"reason": "whim"}
+    with pytest.raises(msgspec.ValidationError, match="whim"):
+        msgspec.convert(stored, Record)
