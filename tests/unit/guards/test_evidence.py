@@ -1,0 +1,100 @@
+import pytest
+
+from tests.examples import outcome, record, signals
+from tests.unit.guards.situations import proposal, situation
+from tuner.guards.evidence import evidence
+from tuner.model.decision import Hold
+from tuner.model.reason import Reason
+from tuner.model.record import Learned, Record
+from tuner.model.signals import Signals, Source
+from tuner.model.trial import Verdict
+from tuner.model.tuning import Proposal
+
+RISE = proposal(200)
+FALL = proposal(80)
+ESTIMATED = signals(gc_share_source=Source.ESTIMATED)
+HARMED = record(history=(outcome(Verdict.REGRESSED),))
+IDLE = record(history=(outcome(Verdict.NO_EFFECT),))
+LEARNED = Learned(cost_seconds_per_byte=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("asked", "of", "seen"),
+    [
+        pytest.param(RISE, record(), signals(), id="nothing tried"),
+        pytest.param(RISE, record(), ESTIMATED, id="the first probe may rest on an estimate"),
+        pytest.param(
+            RISE, record(history=(outcome(Verdict.VOID),)), ESTIMATED, id="void teaches nothing"
+        ),
+        pytest.param(RISE, record(history=(outcome(),)), signals(), id="the last rise helped"),
+        pytest.param(
+            RISE,
+            record(history=(outcome(Verdict.INCONCLUSIVE),)),
+            signals(),
+            id="inconclusive closes nothing",
+        ),
+        pytest.param(
+            RISE,
+            record(history=(outcome(Verdict.REGRESSED, reason=Reason.MEMORY_CEILING),)),
+            signals(),
+            id="a fall closes no rise",
+        ),
+        pytest.param(FALL, HARMED, signals(), id="memory safety needs no evidence"),
+        pytest.param(RISE, IDLE, signals(requests_per_second=1500.0), id="the load grew"),
+        pytest.param(RISE, IDLE, signals(requests_per_second=600.0), id="the load shrank"),
+        pytest.param(
+            RISE,
+            record(history=(outcome(),), learned=LEARNED),
+            ESTIMATED,
+            id="the cost was learned",
+        ),
+    ],
+)
+def test_a_change_that_the_evidence_allows_passes(
+    asked: Proposal, of: Record, seen: Signals
+) -> None:
+    assert evidence(asked, situation(record=of, signals=seen)) is asked
+
+
+@pytest.mark.parametrize(
+    ("of", "seen", "reason", "words"),
+    [
+        pytest.param(HARMED, signals(), Reason.DIRECTION_CLOSED, "Regressed", id="harmed"),
+        pytest.param(IDLE, signals(), Reason.DIRECTION_CLOSED, "NoEffect", id="no effect"),
+        pytest.param(
+            IDLE,
+            signals(requests_per_second=1290.0),
+            Reason.DIRECTION_CLOSED,
+            "unset -> 200",
+            id="the load hardly moved",
+        ),
+        pytest.param(
+            IDLE,
+            signals(requests_per_second=None),
+            Reason.DIRECTION_CLOSED,
+            "unset -> 200",
+            id="the load is not known",
+        ),
+        pytest.param(
+            record(history=(outcome(Verdict.VOID), outcome(Verdict.REGRESSED))),
+            signals(),
+            Reason.DIRECTION_CLOSED,
+            "Regressed",
+            id="a void trial reopens nothing",
+        ),
+        pytest.param(
+            record(history=(outcome(),)),
+            ESTIMATED,
+            Reason.COST_UNKNOWN,
+            "go_cpu_classes_gc_total_cpu_seconds_total",
+            id="nothing learned from the probe",
+        ),
+    ],
+)
+def test_a_rise_against_the_evidence_is_refused(
+    of: Record, seen: Signals, reason: Reason, words: str
+) -> None:
+    answer = evidence(RISE, situation(record=of, signals=seen))
+    assert isinstance(answer, Hold)
+    assert answer.reason is reason
+    assert words in answer.detail

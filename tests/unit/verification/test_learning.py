@@ -1,0 +1,72 @@
+import pytest
+
+from tests.examples import MIB, level
+from tuner.model.record import Learned
+from tuner.model.trial import Level
+from tuner.verification.learning import learn
+
+COST = 9e-10
+WORK = 0.0008
+"""CPU seconds of a request outside GC."""
+
+
+def at(marked_mib_per_second: float, requests_per_second: float = 1000.0) -> Level:
+    """A plant whose GC costs COST for each byte that it marks."""
+    marked = marked_mib_per_second * MIB
+    return level(
+        WORK + COST * marked / requests_per_second,
+        marked_bytes_per_second=marked,
+        requests_per_second=requests_per_second,
+    )
+
+
+def taught(before: Level, after: Level) -> float | None:
+    return learn(Learned(), before, after).cost_seconds_per_byte
+
+
+def test_two_settings_at_the_same_load_teach_the_plants_cost() -> None:
+    assert taught(at(400), at(200)) == pytest.approx(COST)
+
+
+def test_a_load_that_moved_a_little_teaches_the_same() -> None:
+    assert taught(at(400), at(260, requests_per_second=1250)) == pytest.approx(COST)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(at(200), at(400), id="more was marked"),
+        pytest.param(at(400), at(400), id="nothing changed"),
+        pytest.param(
+            level(0.001, marked_bytes_per_second=400.0 * MIB),
+            level(0.001, marked_bytes_per_second=200.0 * MIB),
+            id="less was marked and nothing was saved",
+        ),
+        pytest.param(
+            level(0.001, marked_bytes_per_second=400.0 * MIB),
+            level(0.002, marked_bytes_per_second=200.0 * MIB),
+            id="less was marked and more was spent",
+        ),
+        pytest.param(level(None), at(200), id="requests were not counted before"),
+        pytest.param(at(400), level(None), id="requests were not counted after"),
+    ],
+)
+def test_figures_that_contradict_the_law_teach_nothing(before: Level, after: Level) -> None:
+    assert taught(before, after) is None
+    known = Learned(cost_seconds_per_byte=COST, bytes_per_request=1e5)
+    assert learn(known, before, after) == known
+
+
+def test_trials_weigh_as_much_as_they_took_away() -> None:
+    first = learn(Learned(), at(400), at(200))
+    noisy = level(
+        WORK + COST * 150 * MIB / 1000 - 2e-6,
+        marked_bytes_per_second=190.0 * MIB,
+        requests_per_second=1000.0,
+    )
+    both = learn(first, at(200), noisy)
+    assert both.bytes_per_request == pytest.approx((400 - 190) * MIB / 1000)
+    alone = taught(at(200), noisy)
+    assert alone is not None
+    assert both.cost_seconds_per_byte is not None
+    assert abs(both.cost_seconds_per_byte / COST - 1) < abs(alone / COST - 1) / 10

@@ -1,0 +1,111 @@
+"""A plan that is found in the record: its write was cut short, and may or may not have happened."""
+
+import pytest
+
+from tests.examples import NOW, container, policy, record, trial, workload, workload_with
+from tuner.model.reason import Reason
+from tuner.model.record import Applied, Record
+from tuner.model.trial import Change, Phase, Verdict
+from tuner.model.workload import GOGC, Workload
+from tuner.verification import Progress, View, Windows, abandoned, advance, patched
+
+PLANNED = record(trial=trial())
+BACK = trial(change=Change("app", GOGC, "200", None), reason=Reason.ROLLBACK, baseline=None)
+APPLIED = Applied(container="app", gogc="200", prior_gogc=None, written_at=NOW - 900)
+
+
+def found(of: Record, subject: Workload, now: float = NOW + 10) -> Progress:
+    return advance(of, View(now, subject, None, Windows(), policy()))
+
+
+def test_a_plan_that_was_carried_out_is_rolling_out() -> None:
+    after = found(PLANNED, workload_with("200")).record
+    assert after.trial == trial(phase=Phase.ROLLING_OUT, phase_at=NOW + 10)
+    assert after.applied == Applied(
+        container="app", gogc="200", prior_gogc=None, written_at=NOW + 10
+    )
+
+
+def test_a_plan_that_was_not_carried_out_stays_a_plan() -> None:
+    assert found(PLANNED, workload()) == Progress(PLANNED)
+
+
+@pytest.mark.parametrize(
+    ("subject", "now", "words"),
+    [
+        (workload_with("150"), NOW + 10, "GOGC was changed by someone else"),
+        (workload(template_digest="other"), NOW + 10, "the pod template changed"),
+        (workload(containers=(container(name="other"),)), NOW + 10, "the pod template changed"),
+        (workload(), NOW + 301, "too old"),
+    ],
+)
+def test_a_plan_that_no_longer_fits_is_void(subject: Workload, now: float, words: str) -> None:
+    progress = found(PLANNED, subject, now)
+    assert progress.ended is not None
+    assert progress.ended.verdict is Verdict.VOID
+    assert words in progress.ended.detail
+    assert progress.record.trial is None
+    assert progress.record.applied is None
+    assert progress.record.history == (progress.ended,)
+
+
+def test_a_plan_as_old_as_allowed_is_good() -> None:
+    assert found(PLANNED, workload(), NOW + 300) == Progress(PLANNED)
+
+
+def test_a_carried_out_plan_is_taken_up_however_old_it_is() -> None:
+    after = found(PLANNED, workload_with("200"), NOW + 9000).record
+    assert after.trial is not None
+    assert after.trial.phase is Phase.ROLLING_OUT
+
+
+def test_the_value_before_the_first_change_is_kept_over_the_next() -> None:
+    second = trial(change=Change("app", GOGC, "200", "330"))
+    after = patched(record(applied=APPLIED, trial=second), second, NOW)
+    assert after.applied == Applied(container="app", gogc="330", prior_gogc=None, written_at=NOW)
+
+
+def test_the_value_that_stood_there_before_is_remembered() -> None:
+    first = trial(change=Change("app", GOGC, "100", "200"))
+    after = patched(record(trial=first), first, NOW)
+    assert after.applied == Applied(container="app", gogc="200", prior_gogc="100", written_at=NOW)
+
+
+def test_a_rollback_to_what_stood_there_first_leaves_nothing_of_ours() -> None:
+    after = patched(record(applied=APPLIED, trial=BACK), BACK, NOW)
+    assert after.applied is None
+    assert after.trial is not None
+    assert after.trial.phase is Phase.ROLLING_OUT
+
+
+def test_a_rollback_of_the_second_change_returns_to_the_first() -> None:
+    back = trial(change=Change("app", GOGC, "330", "200"), reason=Reason.ROLLBACK)
+    second = Applied(container="app", gogc="330", prior_gogc=None, written_at=NOW - 900)
+    after = patched(record(applied=second, trial=back), back, NOW)
+    assert after.applied == Applied(container="app", gogc="200", prior_gogc=None, written_at=NOW)
+
+
+def test_a_rollback_that_removed_the_entry_is_recognised() -> None:
+    after = found(record(applied=APPLIED, trial=BACK), workload()).record
+    assert after.applied is None
+    assert after.trial is not None
+    assert after.trial.phase is Phase.ROLLING_OUT
+
+
+def test_a_rollback_that_was_not_written_keeps_what_is_applied() -> None:
+    of = record(applied=APPLIED, trial=BACK)
+    assert found(of, workload_with("200")) == Progress(of)
+
+
+def test_a_rollback_that_was_not_written_does_not_expire() -> None:
+    of = record(applied=APPLIED, trial=BACK)
+    assert found(of, workload_with("200"), NOW + 90_000) == Progress(of)
+
+
+def test_an_abandoned_plan_ends_void_with_its_reason() -> None:
+    progress = abandoned(PLANNED, trial(), NOW, "the API server refused it")
+    assert progress.ended is not None
+    assert progress.ended.verdict is Verdict.VOID
+    assert progress.ended.detail == "not written: the API server refused it"
+    assert progress.ended.measured_saving_ratio is None
+    assert progress.record.trial is None

@@ -1,0 +1,94 @@
+import pytest
+
+from tests.examples import MIB, NOW, signals
+from tuner.model.signals import Signals
+from tuner.model.trial import Spread
+from tuner.verification import Windows, level, observe
+
+SETTING = ("uid", "digest", "app", 100.0)
+
+
+def seen(*each: Signals, keep: int = 15, setting: tuple[object, ...] = SETTING) -> Windows:
+    windows = Windows()
+    for one in each:
+        windows = observe(windows, one, setting, rate_window_seconds=60, keep=keep)
+    return windows
+
+
+def test_windows_do_not_overlap() -> None:
+    ticks = [signals(at=NOW + 15 * tick) for tick in range(9)]
+    assert [each.at - NOW for each in seen(*ticks).signals] == [0, 60, 120]
+
+
+def test_a_tick_that_comes_a_little_early_closes_its_window() -> None:
+    assert len(seen(signals(at=NOW), signals(at=NOW + 59.5))) == 2
+    assert len(seen(signals(at=NOW), signals(at=NOW + 59.3))) == 1
+
+
+def test_a_gap_in_the_figures_keeps_what_was_seen() -> None:
+    assert len(seen(signals(at=NOW), signals(at=NOW + 3600))) == 2
+
+
+def test_a_clock_that_was_set_back_starts_from_nothing() -> None:
+    back = [signals(at=NOW), signals(at=NOW + 60), signals(at=NOW - 3600), signals(at=NOW - 3540)]
+    assert [each.at - NOW for each in seen(*back).signals] == [-3600, -3540]
+
+
+def test_only_the_newest_are_kept() -> None:
+    ticks = [signals(at=NOW + 60 * tick) for tick in range(5)]
+    assert [each.at - NOW for each in seen(*ticks, keep=3).signals] == [120, 180, 240]
+
+
+def test_another_setting_starts_from_nothing() -> None:
+    before = seen(signals(at=NOW), signals(at=NOW + 60))
+    other = ("uid", "digest", "app", 200.0)
+    after = observe(before, signals(at=NOW + 120), other, rate_window_seconds=60, keep=15)
+    assert [each.at for each in after.signals] == [NOW + 120]
+
+
+def test_another_number_of_pods_starts_from_nothing() -> None:
+    assert len(seen(signals(at=NOW), signals(at=NOW + 60, pods=3))) == 1
+
+
+def test_young_pods_clear_the_windows_until_they_take_part() -> None:
+    assert len(seen(signals(at=NOW), signals(at=NOW + 15, pods_young=1))) == 0
+    later = seen(signals(at=NOW), signals(at=NOW + 15, pods_young=1), signals(at=NOW + 30))
+    assert [each.at for each in later.signals] == [NOW + 30]
+
+
+def test_a_level_is_the_median_and_the_spread_of_its_windows() -> None:
+    kappa = level(seen(*(signals(at=NOW + 60 * at, cpu_cores=at + 1.0) for at in range(5))))
+    assert kappa.cpu_seconds_per_request == Spread(median=0.003, deviation=0.001, windows=5)
+    assert kappa.cpu_cores == 3.0
+    assert kappa.at == NOW + 240
+
+
+def test_a_level_shrugs_off_a_single_outlier() -> None:
+    cores = [1.0, 1.0, 50.0, 1.0, 1.0]
+    one = level(seen(*(signals(at=NOW + 60 * at, cpu_cores=u) for at, u in enumerate(cores))))
+    assert one.cpu_seconds_per_request == Spread(median=0.001, deviation=0.0, windows=5)
+
+
+def test_the_memory_of_a_level_is_the_most_that_was_seen() -> None:
+    usage = [220.0 * MIB, 300.0 * MIB, 240.0 * MIB]
+    one = level(seen(*(signals(at=NOW + 60 * at, resident_bytes=w) for at, w in enumerate(usage))))
+    assert one.resident_bytes == 300 * MIB
+
+
+def test_without_a_request_counter_a_level_has_the_weaker_yardstick_only() -> None:
+    one = level(seen(signals(requests_per_second=None, errors_ratio=None)))
+    assert one.cpu_seconds_per_request is None
+    assert one.requests_per_second is None
+    assert one.errors_ratio is None
+    assert one.cpu_seconds_per_allocated_byte.median == pytest.approx(1.0 / (400 * MIB))
+
+
+def test_a_window_without_requests_does_not_vote_on_their_cost() -> None:
+    idle = signals(at=NOW + 60, requests_per_second=0.0)
+    one = level(seen(signals(at=NOW), idle, signals(at=NOW + 120)))
+    assert one.cpu_seconds_per_request == Spread(median=0.001, deviation=0.0, windows=2)
+
+
+def test_no_window_makes_no_level() -> None:
+    with pytest.raises(ValueError, match="at least one window"):
+        level(Windows())

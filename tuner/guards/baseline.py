@@ -1,0 +1,17 @@
+"""Guard: a change without something to compare it with could never be judged."""
+
+from tuner.guards.situation import Situation
+from tuner.model.decision import Hold
+from tuner.model.reason import Reason
+from tuner.model.tuning import Proposal
+
+
+def baseline(proposal: Proposal, situation: Situation) -> Proposal | Hold:
+    """Refuse until enough rate windows were observed at the present setting."""
+    needed = situation.policy.trial.windows
+    if situation.baseline_windows < needed:
+        return Hold(
+            Reason.COLLECTING_BASELINE,
+            f"{situation.baseline_windows} of {needed} rate windows observed at this setting",
+        )
+    return proposal

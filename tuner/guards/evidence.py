@@ -1,0 +1,39 @@
+"""Guard: what this workload's own trials have shown weighs more than the law."""
+
+from tuner.guards.situation import Situation
+from tuner.model.decision import Hold
+from tuner.model.reason import Reason
+from tuner.model.signals import Source
+from tuner.model.trial import Outcome, Verdict
+from tuner.model.tuning import Proposal
+from tuner.verification.verdict import load_moved
+
+
+def evidence(proposal: Proposal, situation: Situation) -> Proposal | Hold:
+    """Refuse to repeat what had no effect or did harm, and to build on a cost never measured."""
+    judged = [each for each in situation.record.history if each.verdict is not Verdict.VOID]
+    if not judged or not proposal.rises:
+        return proposal
+    newest = judged[0]
+    closed = newest.verdict in {Verdict.NO_EFFECT, Verdict.REGRESSED}
+    if closed and newest.rose and not _load_moved(newest, situation):
+        return Hold(
+            Reason.DIRECTION_CLOSED,
+            f"GOGC {newest.change.before or 'unset'} -> {newest.change.after} ended as "
+            f"{newest.verdict.value}: no further rise until the load changes",
+        )
+    estimated = situation.signals.gc_share_source is Source.ESTIMATED
+    if estimated and situation.record.learned.cost_seconds_per_byte is None:
+        return Hold(
+            Reason.COST_UNKNOWN,
+            "the GC share is estimated and no trial has yet taught this workload's marking cost; "
+            "exporting go_cpu_classes_gc_total_cpu_seconds_total would settle it",
+        )
+    return proposal
+
+
+def _load_moved(newest: Outcome, situation: Situation) -> bool:
+    then, now = newest.requests_per_second, situation.signals.requests_per_second
+    if then is None or now is None:
+        return False
+    return load_moved(then, now, situation.policy.trial)

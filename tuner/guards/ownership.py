@@ -1,0 +1,39 @@
+"""Guard: GOGC must be ours or nobody's, a literal value, and listed once."""
+
+from tuner.guards.situation import Situation
+from tuner.model.decision import Hold
+from tuner.model.reason import Reason
+from tuner.model.tuning import Proposal
+from tuner.model.workload import FIELD_MANAGER, GOGC, Container
+
+
+def ownership_of(container: Container, name: str) -> Hold | None:
+    """Why an env entry may not be written; None where it may.
+
+    A value in the manifest belongs to whoever applied it: writing over it would start a fight that
+    the next ``helm upgrade`` or ``kubectl apply`` wins.
+    """
+    entry = container.env.get(name)
+    if entry is None:
+        return None
+    if entry.count > 1:
+        return Hold(
+            Reason.DUPLICATE_ENV,
+            f"{name} is listed {entry.count} times in container {container.name!r}",
+        )
+    if entry.value is None:
+        return Hold(
+            Reason.VALUE_FROM, f"{name} of container {container.name!r} comes from a valueFrom"
+        )
+    others = [owner for owner in entry.owners if owner != FIELD_MANAGER]
+    if others:
+        return Hold(
+            Reason.OWNED_BY_OTHER,
+            f"{name}={entry.value} belongs to {', '.join(others)}: take it out of that manifest",
+        )
+    return None
+
+
+def ownership(proposal: Proposal, situation: Situation) -> Proposal | Hold:
+    """Refuse an env entry that is not ours to write."""
+    return ownership_of(situation.container, GOGC) or proposal

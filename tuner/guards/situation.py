@@ -1,0 +1,33 @@
+"""What a guard may look at besides the proposal."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tuner.model.decision import Hold
+from tuner.model.policy import Policy, Profile
+from tuner.model.record import Record
+from tuner.model.signals import Signals
+from tuner.model.tuning import Proposal
+from tuner.model.workload import Container, Mode, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One workload on one tick."""
+
+    now: float
+    workload: Workload
+    container: Container
+    mode: Mode
+    signals: Signals
+    record: Record
+    """As it stands after the trial's progress on this tick."""
+    baseline_windows: int
+    """Rate windows observed at the present setting."""
+    source_steady_seconds: float
+    """How long the metrics source has answered without a break."""
+    profile: Profile
+    policy: Policy
+
+
+Guard = Callable[[Proposal, Situation], Proposal | Hold]

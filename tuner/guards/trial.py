@@ -1,0 +1,23 @@
+"""Guard: one change at a time, each judged before the next."""
+
+from tuner.guards.situation import Situation
+from tuner.model.decision import Hold
+from tuner.model.reason import Reason
+from tuner.model.trial import Trial
+from tuner.model.tuning import Proposal
+
+
+def trial(proposal: Proposal, situation: Situation) -> Proposal | Hold:
+    """Refuse while the last change has no verdict."""
+    return trial_running(situation.record.trial) or proposal
+
+
+def trial_running(running: Trial | None) -> Hold | None:
+    """Hold that names the change under way and its phase; None where there is none."""
+    if running is None:
+        return None
+    before = running.change.before or "unset"
+    after = running.change.after or "unset"
+    return Hold(
+        Reason.TRIAL_RUNNING, f"{running.change.name} {before} -> {after}: {running.phase.value}"
+    )

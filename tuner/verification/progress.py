@@ -1,0 +1,241 @@
+"""One step of a trial: from what is seen of the workload to the trial's next phase or its end."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from tuner.control.prediction import RATIO_DIGITS
+from tuner.model.policy import Policy
+from tuner.model.reason import Reason
+from tuner.model.record import Applied, Record
+from tuner.model.signals import Signals
+from tuner.model.trial import Change, Level, Outcome, Phase, Trial, Verdict
+from tuner.model.tuning import Prediction
+from tuner.model.workload import GOGC, Rollout, Workload
+from tuner.verification.learning import learn
+from tuner.verification.verdict import Judgement, comparable, judge
+from tuner.verification.windows import Windows, level
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A record after one step of its trial."""
+
+    record: Record
+    ended: Outcome | None = None
+    """The outcome, where the trial came to its end on this step."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is seen of a workload on one tick."""
+
+    now: float
+    workload: Workload
+    signals: Signals | None
+    """None while there are none that may be believed."""
+    windows: Windows
+    """Rate windows observed at the present setting."""
+    policy: Policy
+    warming: bool = False
+    """Whether there are no signals because every pod is young."""
+
+
+def advance(record: Record, view: View) -> Progress:
+    """Compare record and workload, and move the record's trial on."""
+    trial = record.trial
+    if trial is not None and trial.phase is Phase.PLANNED:
+        return _planned(record, trial, view)
+    if record.applied is not None and _taken_away(record.applied, view.workload):
+        return _reverted(record, view.now)
+    return Progress(record) if trial is None else _under_way(record, trial, view)
+
+
+def _under_way(record: Record, trial: Trial, view: View) -> Progress:
+    if view.workload.template_digest != trial.template_digest:
+        judgement = Judgement(Verdict.VOID, "the pod template changed", None)
+        return _end(record, trial, view.now, judgement)
+    if trial.phase is Phase.ROLLING_OUT:
+        return _rolling_out(record, trial, view)
+    if view.signals is None:
+        return _unseen(record, trial, view)
+    if trial.phase is Phase.SETTLING:
+        return _settling(record, trial, view, view.signals)
+    return _measuring(record, trial, view)
+
+
+def _unseen(record: Record, trial: Trial, view: View) -> Progress:
+    """No signals: a source or a scrape that fails is waited out, pods that never grow old are not.
+
+    After a change of ours, pods that are all young for longer than it takes to judge them keep
+    being killed or crash; no signals will ever tell.
+    """
+    timing = view.policy.timing
+    seen = view.windows.signals[-1].at if view.windows.signals else trial.phase_at
+    growing_up = timing.warm_up_seconds + timing.rate_window_seconds
+    judging = view.policy.trial.windows * timing.rate_window_seconds
+    if not view.warming or view.now - max(seen, trial.phase_at) <= growing_up + judging:
+        return Progress(record)
+    judgement = Judgement(Verdict.REGRESSED, "the pods restart again and again", None)
+    return _take_back(record, trial, view.now, judgement, None)
+
+
+def patched(record: Record, trial: Trial, now: float) -> Record:
+    """The record once the workload is known to carry the trial's value."""
+    change = trial.change
+    prior = record.applied.prior_gogc if record.applied is not None else change.before
+    back = trial.reason is Reason.ROLLBACK and change.after == prior
+    applied = Applied(
+        container=change.container, gogc=change.after, prior_gogc=prior, written_at=now
+    )
+    return msgspec.structs.replace(
+        record,
+        applied=None if back else applied,
+        trial=_at(trial, Phase.ROLLING_OUT, now),
+    )
+
+
+def abandoned(record: Record, trial: Trial, now: float, why: str) -> Progress:
+    """The record after a plan that was not carried out."""
+    return _end(record, trial, now, Judgement(Verdict.VOID, f"not written: {why}", None))
+
+
+def _planned(record: Record, trial: Trial, view: View) -> Progress:
+    """A plan found in the record: its write was cut short, and may or may not have happened."""
+    now, container = view.now, view.workload.container(trial.change.container)
+    live = container.literal(trial.change.name) if container is not None else None
+    if container is None or view.workload.template_digest != trial.template_digest:
+        return abandoned(record, trial, now, "the pod template changed")
+    if live == trial.change.after:
+        return Progress(patched(record, trial, now))
+    if live != trial.change.before:
+        return abandoned(record, trial, now, f"{trial.change.name} was changed by someone else")
+    expires = trial.reason is not Reason.ROLLBACK  # harm does not pass with time
+    if expires and now - trial.started_at > view.policy.timing.plan_lifetime_seconds:
+        return abandoned(record, trial, now, "the plan is too old")
+    return Progress(record)
+
+
+def _taken_away(applied: Applied, workload: Workload) -> bool:
+    container = workload.container(applied.container)
+    return container is None or container.literal(GOGC) != applied.gogc
+
+
+def _reverted(record: Record, now: float) -> Progress:
+    record = msgspec.structs.replace(record, applied=None, reverted_at=now)
+    if record.trial is None:
+        return Progress(record)
+    judgement = Judgement(Verdict.VOID, "someone else took gc-tuner's value away", None)
+    return _end(record, record.trial, now, judgement)
+
+
+def _rolling_out(record: Record, trial: Trial, view: View) -> Progress:
+    rollback = trial.reason is Reason.ROLLBACK
+    if view.workload.rollout is Rollout.COMPLETE:
+        if rollback:
+            return Progress(msgspec.structs.replace(record, trial=None))
+        return Progress(_with(record, _at(trial, Phase.SETTLING, view.now)))
+    if view.workload.rollout is Rollout.FAILING and not rollback:
+        judgement = Judgement(Verdict.REGRESSED, "the rollout passed its progress deadline", None)
+        return _take_back(record, trial, view.now, judgement, None)
+    return Progress(record)
+
+
+def _settling(record: Record, trial: Trial, view: View, signals: Signals) -> Progress:
+    passed = view.now - trial.phase_at
+    timing = view.policy.timing
+    rested = passed >= timing.warm_up_seconds + timing.rate_window_seconds
+    cycled = signals.cycles_per_second * passed >= view.policy.trial.settle_cycles
+    everyone = signals.pods_young == 0 and signals.pods >= view.workload.ready_replicas
+    if rested and cycled and everyone:
+        return Progress(_with(record, _at(trial, Phase.MEASURING, view.now)))
+    return Progress(record)
+
+
+def _measuring(record: Record, trial: Trial, view: View) -> Progress:
+    rules, window = view.policy.trial, view.policy.timing.rate_window_seconds
+    seen = tuple(each for each in view.windows.signals if each.at > trial.phase_at)
+    impatient = view.now - trial.phase_at > rules.patience_windows * window
+    before = trial.baseline
+    why = "no rate window could be observed"
+    if seen and before is not None:
+        after = level(Windows(view.windows.setting, seen))
+        requests = after.requests_per_second
+        counted = None if requests is None else requests * len(seen) * window
+        if len(seen) < rules.windows or (counted is not None and counted < rules.requests):
+            why = f"{len(seen)} rate windows with {counted or 0:.0f} requests are too few"
+        elif comparable(before, after, rules):
+            return _judged(record, trial, before, after, view)
+        else:
+            why = "the load moved"
+    if impatient:
+        judgement = Judgement(Verdict.INCONCLUSIVE, why, None)
+        return _end(record, trial, view.now, judgement)
+    return Progress(record)
+
+
+def _judged(record: Record, trial: Trial, before: Level, after: Level, view: View) -> Progress:
+    judgement = judge(trial, before, after, view.policy.trial)
+    if judgement.verdict is Verdict.REGRESSED and not trial.suspected:
+        again = msgspec.structs.replace(trial, suspected=True, phase_at=view.now)
+        return Progress(_with(record, again))
+    if judgement.verdict is Verdict.REGRESSED:
+        return _take_back(record, trial, view.now, judgement, after)
+    return _end(record, trial, view.now, judgement, after)
+
+
+def _take_back(
+    record: Record, trial: Trial, now: float, judgement: Judgement, after: Level | None
+) -> Progress:
+    """End the trial and plan the exact prior entry in its place."""
+    ended = _end(record, trial, now, judgement, after)
+    change = trial.change
+    rollback = Trial(
+        change=Change(
+            container=change.container, name=change.name, before=change.after, after=change.before
+        ),
+        reason=Reason.ROLLBACK,
+        prediction=Prediction(
+            cpu_saving_ratio=-(_shown(judgement.saving_ratio) or 0.0),
+            memory_peak_bytes=trial.baseline.resident_bytes if trial.baseline is not None else 0,
+        ),
+        baseline=None,
+        template_digest=trial.template_digest,
+        phase=Phase.PLANNED,
+        started_at=now,
+        phase_at=now,
+    )
+    return Progress(_with(ended.record, rollback), ended.ended)
+
+
+def _end(
+    record: Record, trial: Trial, now: float, judgement: Judgement, after: Level | None = None
+) -> Progress:
+    outcome = Outcome(
+        at=now,
+        change=trial.change,
+        reason=trial.reason,
+        verdict=judgement.verdict,
+        detail=judgement.detail,
+        predicted_saving_ratio=trial.prediction.cpu_saving_ratio,
+        measured_saving_ratio=_shown(judgement.saving_ratio),
+        requests_per_second=after.requests_per_second if after is not None else None,
+    )
+    record = record.ended(outcome)
+    # A difference within the noise would teach the noise.
+    if judgement.verdict is Verdict.CONFIRMED and trial.baseline is not None and after is not None:
+        learned = learn(record.learned, trial.baseline, after)
+        record = msgspec.structs.replace(record, learned=learned)
+    return Progress(record, outcome)
+
+
+def _shown(ratio: float | None) -> float | None:
+    return None if ratio is None else round(ratio, RATIO_DIGITS)
+
+
+def _at(trial: Trial, phase: Phase, now: float) -> Trial:
+    return msgspec.structs.replace(trial, phase=phase, phase_at=now)
+
+
+def _with(record: Record, trial: Trial) -> Record:
+    return msgspec.structs.replace(record, trial=trial)

@@ -1,0 +1,94 @@
+"""Rate windows observed at one setting: what a trial's two sides are made of."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from tuner.model.signals import Signals
+from tuner.model.trial import Level, Spread
+
+ALMOST = 0.99
+"""Ticks come a little early or late: a window that is this full is a window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Non-overlapping rate windows, oldest first, all at one setting of one template."""
+
+    setting: tuple[object, ...] = ()
+    """What has to stay the same for two windows to be comparable."""
+    signals: tuple[Signals, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.signals)
+
+
+def observe(
+    windows: Windows,
+    signals: Signals,
+    setting: tuple[object, ...],
+    *,
+    rate_window_seconds: float,
+    keep: int,
+) -> Windows:
+    """The windows with one more, if a whole rate window has passed since the last.
+
+    A new setting starts from nothing, and so does a changed number of pods: the same load over more
+    pods is another experiment. A clock that was set back starts anew too: no window would be over
+    until it caught up.
+    """
+    setting = (*setting, signals.pods)
+    set_back = bool(windows.signals) and signals.at < windows.signals[-1].at
+    if setting != windows.setting or signals.pods_young or set_back:
+        windows = Windows(setting)
+    if signals.pods_young:
+        return windows
+    if windows.signals:
+        passed = signals.at - windows.signals[-1].at
+        if passed < ALMOST * rate_window_seconds:
+            return windows
+    return Windows(setting, (*windows.signals, signals)[-keep:])
+
+
+def level(windows: Windows) -> Level:
+    """Medians and spreads over the windows.
+
+    Raises:
+        ValueError: There is no window.
+    """
+    if not windows.signals:
+        raise ValueError("a level needs at least one window")
+    seen = windows.signals
+    newest = seen[-1]
+    per_request = [each.cpu_seconds_per_request for each in seen]
+    known = [value for value in per_request if value is not None]
+    return Level(
+        at=newest.at,
+        cpu_seconds_per_request=_spread(known) if known else None,
+        cpu_seconds_per_allocated_byte=_spread(
+            [each.cpu_cores / max(each.allocated_bytes_per_second, 1.0) for each in seen]
+        ),
+        gc_share=median(each.gc_share for each in seen),
+        cpu_cores=median(each.cpu_cores for each in seen),
+        requests_per_second=_median(seen, lambda each: each.requests_per_second),
+        allocated_bytes_per_second=median(each.allocated_bytes_per_second for each in seen),
+        marked_bytes_per_second=median(each.marked_bytes_per_second for each in seen),
+        resident_bytes=round(max(each.resident_bytes for each in seen)),
+        errors_ratio=_median(seen, lambda each: each.errors_ratio),
+        latency_p95_seconds=_median(seen, lambda each: each.latency_p95_seconds),
+        pods=newest.pods,
+    )
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    middle = median(values)
+    return Spread(
+        median=middle,
+        deviation=median(abs(value - middle) for value in values),
+        windows=len(values),
+    )
+
+
+def _median(seen: Sequence[Signals], pick: Callable[[Signals], float | None]) -> float | None:
+    known = [value for value in map(pick, seen) if value is not None]
+    return median(known) if known else None
