@@ -1,0 +1,199 @@
+import math
+from typing import Any
+
+import pytest
+
+from tests.examples import MIB, NOW, container, policy, reading, record, trial, workload
+from tests.examples import signals as believed
+from tuner.assessment import Assessed, SourceState, assess, describe
+from tuner.model.decision import Apply, Hold
+from tuner.model.policy import Policy
+from tuner.model.reading import Quantity
+from tuner.model.reason import Reason
+from tuner.model.record import Applied, Record
+from tuner.model.trial import Change, Phase, Spread, Trial, Verdict
+from tuner.model.workload import GOGC, EnvEntry, Mode, Workload
+from tuner.verification import Windows
+
+POLICY = policy()
+ROOMY = container(memory_request_bytes=2048 * MIB, memory_limit_bytes=4096 * MIB)
+CALM = workload(containers=(ROOMY,))
+SETTING = ("u", "digest", "app", 100.0, 2)
+WATCHED = Windows(SETTING, tuple(believed(at=NOW - 60 * each) for each in range(5, 0, -1)))
+"""The five rate windows before this one."""
+BACK = trial(change=Change("app", GOGC, "200", None), reason=Reason.ROLLBACK, baseline=None)
+APPLIED = Applied(container="app", gogc="200", prior_gogc=None, written_at=NOW - 100)
+
+
+def source(**changes: Any) -> SourceState:  # noqa: ANN401  # handed to SourceState
+    usual: dict[str, Any] = {"at": NOW, "readings": {"app": reading()}, "steady_seconds": 600.0}
+    return SourceState(**(usual | changes))
+
+
+LOST = source(readings=None, steady_seconds=0.0, trouble="connection refused")
+
+
+def assessed(
+    subject: Workload = CALM,
+    of: Record | None = None,
+    windows: Windows = WATCHED,
+    said: SourceState | None = None,
+    told: Policy = POLICY,
+) -> Assessed:
+    return assess(subject, of, windows, said or source(), told)
+
+
+def held(answer: Assessed) -> Hold:
+    assert isinstance(answer.assessment.decision, Hold)
+    return answer.assessment.decision
+
+
+def planned(answer: Assessed) -> Trial:
+    assert isinstance(answer.assessment.decision, Apply)
+    return answer.assessment.decision.trial
+
+
+def test_a_service_that_collects_too_much_gets_a_doubled_gogc() -> None:
+    plan = planned(assessed())
+    assert plan.change == Change("app", GOGC, None, "200")
+    assert (plan.reason, plan.phase) == (Reason.GC_COST, Phase.PLANNED)
+    assert (plan.started_at, plan.template_digest) == (NOW, "digest")
+
+
+def test_a_plan_states_the_level_that_it_will_be_compared_with() -> None:
+    baseline = planned(assessed()).baseline
+    assert baseline is not None
+    assert baseline.cpu_seconds_per_request == Spread(0.001, 0.0, 6)
+    assert baseline.at == NOW
+
+
+def test_a_plan_of_less_memory_is_for_the_ceiling() -> None:
+    tight = workload(containers=(container(memory_limit_bytes=200 * MIB),))
+    plan = planned(assessed(tight))
+    assert (plan.reason, plan.change.after) == (Reason.MEMORY_CEILING, "50")
+
+
+def test_the_record_tells_decision_figures_and_recommendation() -> None:
+    told = assessed().assessment.record
+    assert (told.mode, told.reason) == (Mode.AUTO, Reason.GC_COST)
+    assert told.observed is not None
+    assert (told.observed.gogc, told.observed.gc_share) == ("100", 0.2)
+    assert told.recommended is not None
+    assert told.recommended.gogc == 550
+
+
+def test_gogc_off_is_told_in_words() -> None:
+    off = reading(gogc_lowest=math.inf, gogc_highest=math.inf)
+    told = assessed(said=source(readings={"app": off})).assessment.record
+    assert told.observed is not None
+    assert told.observed.gogc == "off"
+
+
+def test_a_guard_that_refuses_leaves_the_recommendation() -> None:
+    answer = assessed(windows=Windows())
+    assert held(answer).reason is Reason.COLLECTING_BASELINE
+    assert answer.assessment.proposal is not None
+    assert answer.assessment.record.recommended is not None
+
+
+@pytest.mark.parametrize(
+    ("subject", "said", "reason"),
+    [
+        (workload(label_mode="off"), source(), Reason.MODE_OFF),
+        (workload(label_mode="maybe"), source(), Reason.MODE_INVALID),
+        (workload(replicas=0), source(), Reason.NOT_RUNNING),
+        (workload(annotations={"profile": "gold"}), source(), Reason.ANNOTATION_INVALID),
+        (workload(annotations={"container": "x"}), source(), Reason.CONTAINER_UNCLEAR),
+        (CALM, LOST, Reason.SOURCE_UNAVAILABLE),
+        (CALM, source(readings={}), Reason.NO_DATA),
+        (CALM, source(readings={"app": reading(cpu_cores=math.nan)}), Reason.NOT_FINITE),
+        (CALM, source(readings={"app": reading(gogc_lowest=50.0)}), Reason.GOGC_DIFFERS),
+        (CALM, source(steady_seconds=1.0), Reason.SOURCE_WARMING),
+        (workload(containers=(ROOMY,), label_mode="recommend"), source(), Reason.MODE_RECOMMEND),
+        (
+            workload(containers=(container(env={GOGC: EnvEntry("100", owners=("helm",))}),)),
+            source(),
+            Reason.OWNED_BY_OTHER,
+        ),
+    ],
+)
+def test_every_other_workload_is_held_with_its_reason(
+    subject: Workload, said: SourceState, reason: Reason
+) -> None:
+    assert held(assessed(subject, said=said)).reason is reason
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [(LOST, POLICY), (source(steady_seconds=1.0), POLICY), (source(), None)]
+)
+def test_what_concerns_the_whole_operator_is_not_written_into_a_record(
+    said: SourceState, told: Policy | None
+) -> None:
+    before = record(reason=Reason.AT_TARGET, message="as before")
+    answer = assessed(of=before, said=said, told=told or policy(dry_run=True))
+    assert held(answer).reason is not Reason.AT_TARGET
+    after = answer.assessment.record
+    assert (after.reason, after.message) == (Reason.AT_TARGET, "as before")
+
+
+@pytest.mark.parametrize("label", ["off", "maybe"])
+def test_a_workload_that_is_left_alone_keeps_its_record_and_its_trial(label: str) -> None:
+    before = record(applied=APPLIED, trial=trial(phase=Phase.MEASURING))
+    answer = assessed(workload(label_mode=label), before)
+    assert answer.assessment.mode is Mode.OFF
+    assert answer.assessment.record.trial == before.trial
+    assert answer.windows == WATCHED
+
+
+def test_each_rate_window_is_added_to_those_before_it() -> None:
+    assert len(assessed().windows) == 6
+    assert len(assessed(said=LOST).windows) == 5
+
+
+def test_a_plan_in_the_record_is_taken_up_again() -> None:
+    assert planned(assessed(of=record(trial=trial()))) == trial()
+
+
+@pytest.mark.parametrize(
+    ("said", "told", "label", "reason"),
+    [
+        (LOST, POLICY, "auto", Reason.SOURCE_UNAVAILABLE),
+        (source(steady_seconds=1.0), POLICY, "auto", Reason.SOURCE_WARMING),
+        (source(), policy(dry_run=True), "auto", Reason.DRY_RUN),
+        (source(), POLICY, "recommend", Reason.MODE_RECOMMEND),
+    ],
+)
+def test_a_plan_in_the_record_waits_like_a_new_one(
+    said: SourceState, told: Policy, label: str, reason: Reason
+) -> None:
+    subject = workload(containers=(ROOMY,), label_mode=label)
+    answer = assessed(subject, record(trial=trial()), said=said, told=told)
+    assert held(answer).reason is reason
+    assert answer.assessment.record.trial == trial()
+
+
+def test_a_rollback_does_not_wait_for_the_metrics() -> None:
+    ours = workload(containers=(container(env={GOGC: EnvEntry("200", owners=("gc-tuner",))}),))
+    assert planned(assessed(ours, record(applied=APPLIED, trial=BACK), said=LOST)) == BACK
+
+
+def test_young_pods_of_our_own_change_are_told_as_the_trial() -> None:
+    ours = workload(containers=(container(env={GOGC: EnvEntry("200")}),))
+    young = reading(without=[Quantity.PODS])
+    of = record(applied=APPLIED, trial=trial(phase=Phase.SETTLING))
+    answer = assessed(ours, of, said=source(readings={"app": young}))
+    assert held(answer).reason is Reason.TRIAL_RUNNING
+    assert held(assessed(said=source(readings={"app": young}))).reason is Reason.WARMING_UP
+
+
+def test_a_trial_that_ends_is_handed_on() -> None:
+    of = record(applied=APPLIED, trial=trial(phase=Phase.MEASURING))
+    answer = assessed(of=of)
+    assert answer.ended is not None
+    assert answer.ended.verdict is Verdict.VOID
+    assert held(answer).reason is Reason.REVERTED_BY_OTHER
+
+
+def test_a_change_is_described_with_its_prediction() -> None:
+    assert describe(trial()) == "GOGC unset -> 200, predicted CPU -10.0%, memory up to 330 MiB"
+    assert describe(BACK).startswith("GOGC 200 -> unset,")

@@ -1,0 +1,323 @@
+"""The tick: samples -> signals -> proposal -> guards -> decision -> actuation -> verification."""
+
+import time
+from collections import ChainMap, defaultdict
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar, cast
+
+import msgspec
+
+from tuner.assessment import Assessed, SourceState, assess, describe
+from tuner.errors import (
+    ClusterError,
+    ConflictError,
+    GoneError,
+    RefusedError,
+    SourceError,
+    UnavailableError,
+)
+from tuner.guards.fleet import admit
+from tuner.guards.freshness import objection_to
+from tuner.model.decision import Apply, Decision, Hold
+from tuner.model.happening import (
+    Assessment,
+    ChangeWritten,
+    Happening,
+    HoldBegan,
+    PhaseReached,
+    SourceFound,
+    SourceLost,
+    TickEnded,
+    TickFailed,
+    TrialEnded,
+    WriteFailed,
+)
+from tuner.model.policy import Policy
+from tuner.model.reading import Quantity
+from tuner.model.reason import OPERATOR_WIDE, Reason
+from tuner.model.record import Record, meaning_changed
+from tuner.model.trial import Outcome, Trial
+from tuner.model.workload import Mode, Rollout, Workload, WorkloadKey
+from tuner.ports import Actuator, Inventory, MetricsSource, Observer, Records
+from tuner.verification import Windows, abandoned, patched
+
+WRITE_ATTEMPTS = 3
+"""How often a change is tried anew on a workload that moves under our hands."""
+
+_Told = TypeVar("_Told", bound=Happening)
+
+FleetReadings = Mapping[WorkloadKey, Mapping[str, Mapping[Quantity, float]]]
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What is remembered of a workload between ticks; losing it costs time, never correctness."""
+
+    windows: Windows = field(default_factory=Windows)
+    written: Workload | None = None
+    """The API server's answer to our last write: newer than a view that lags behind it."""
+    unsaved_since: float | None = None
+    """Since when the record in the cluster has meant something else than ours does."""
+    ended: Outcome | None = None
+    """Outcome of a trial that is told of once it is on record."""
+
+
+class Loop:
+    """Runs ticks over all workloads. Single-threaded; call ``tick`` from one thread only."""
+
+    def __init__(  # the ports are what they are
+        self,
+        *,
+        source: MetricsSource,
+        inventory: Inventory,
+        records: Records,
+        actuator: Actuator,
+        observers: Sequence[Observer],
+        policy: Policy,
+    ) -> None:
+        """Take the ports; no I/O before the first tick."""
+        self._source = source
+        self._inventory = inventory
+        self._records = records
+        self._actuator = actuator
+        self._observers = observers
+        self._policy = policy
+        self._seen: dict[WorkloadKey, _Seen] = defaultdict(_Seen)
+        self._steady_since: float | None = None
+        self._lost_since: float | None = None
+        self._stored: MutableMapping[WorkloadKey, Record] = {}
+
+    def tick(self, now: float) -> TickEnded | TickFailed:
+        """Give every workload its decision, and carry out those that are Apply.
+
+        Args:
+            now: The time, seconds since the Unix epoch.
+        """
+        began = time.perf_counter()
+        try:
+            fleet, records = self._inventory.workloads(), self._records.all()
+            # What this tick saves lies over what it began with; the view may go away under it.
+            self._stored = ChainMap({}, cast("MutableMapping[WorkloadKey, Record]", records))
+        except UnavailableError as error:
+            return self._tell(TickFailed(now, str(error)))
+        readings, trouble = self._read(now)
+        assessments: dict[WorkloadKey, Assessment] = {}
+        for workload in self._ours(fleet, records, readings):
+            key = workload.key
+            of_workload = None if readings is None else readings.get(key, {})
+            state = SourceState(now, of_workload, self._steady(now), trouble)
+            assessments[key] = self._assess(workload, records.get(key), state)
+        for key, refusal in admit(assessments).items():
+            assessments[key] = _held(assessments[key], refusal)
+        for key, assessment in assessments.items():
+            assessments[key] = self._act(assessment, records.get(key), now)
+        for gone in self._seen.keys() - assessments.keys():
+            del self._seen[gone]
+        return self._tell(TickEnded(now, time.perf_counter() - began, assessments))
+
+    def _read(self, now: float) -> tuple[FleetReadings | None, str]:
+        """Figures by workload, or None and why there are none."""
+        try:
+            readings = self._source.read(now)
+        except SourceError as error:
+            if self._lost_since is None:
+                self._lost_since = now
+                self._tell(SourceLost(now, error.cause, str(error)))
+            self._steady_since = None
+            return None, str(error)
+        if self._lost_since is not None:
+            self._tell(SourceFound(now, now - self._lost_since))
+            self._lost_since = None
+        if self._steady_since is None:
+            self._steady_since = now
+        by_workload: dict[WorkloadKey, dict[str, Mapping[Quantity, float]]] = defaultdict(dict)
+        for key, reading in readings.containers.items():
+            by_workload[key.workload][key.container] = reading
+        return by_workload, ""
+
+    def _steady(self, now: float) -> float:
+        if self._steady_since is None:
+            return 0.0
+        # A clock that was set back must not hold everything until it has caught up.
+        self._steady_since = min(self._steady_since, now)
+        return now - self._steady_since
+
+    def _ours(
+        self,
+        fleet: Mapping[WorkloadKey, Workload],
+        records: Mapping[WorkloadKey, Record],
+        readings: FleetReadings | None,
+    ) -> Iterable[Workload]:
+        """Go workloads, and those that someone asked for by label or that have a record."""
+        for key, workload in fleet.items():
+            known = key in self._seen if readings is None else key in readings
+            by_default = workload.label_mode is None and self._policy.default_mode is not Mode.OFF
+            by_label = workload.label_mode not in {None, Mode.OFF}
+            if key in records or by_label or (by_default and known):
+                yield self._newest(workload)
+
+    def _newest(self, view: Workload) -> Workload:
+        """The view, or our own last answer while the view lags behind it."""
+        written = self._seen[view.key].written
+        if written is None or written.uid != view.uid or view.generation >= written.generation:
+            self._seen[view.key].written = None
+            return view
+        return written
+
+    def _assess(self, workload: Workload, record: Record | None, source: SourceState) -> Assessment:
+        seen = self._seen[workload.key]
+        assessed: Assessed = assess(workload, record, seen.windows, source, self._policy)
+        seen.windows = assessed.windows
+        seen.ended = assessed.ended or seen.ended
+        trial = assessed.assessment.record.trial
+        if trial is not None and _moved(record, trial):
+            self._tell(PhaseReached(source.at, workload, trial))
+        return assessed.assessment
+
+    def _act(self, assessment: Assessment, stored: Record | None, now: float) -> Assessment:
+        """Carry out the decision and keep the record; one workload's trouble stays its own."""
+        workload, decision = assessment.workload, assessment.decision
+        if isinstance(decision, Apply):
+            assessment = self._carry_out(assessment, decision, now)
+        seen, unsaved = self._seen[workload.key], self._worth_keeping(assessment, now)
+        if unsaved and self._save(assessment, now):
+            seen.unsaved_since, unsaved = None, False
+            if isinstance(assessment.decision, Hold) and _new_reason(stored, assessment.decision):
+                self._tell(HoldBegan(now, workload, assessment.decision))
+        if not unsaved:
+            self._tell_ended(workload, now)
+        self._clear_cause(assessment, now)
+        return assessment
+
+    def _worth_keeping(self, assessment: Assessment, now: float) -> bool:
+        """Whether the record has to be written now.
+
+        What was done is written at once. A reason or a recommendation is written once it has
+        differed for a whole rate window: figures near a threshold would otherwise write every tick.
+        """
+        key, record = assessment.workload.key, assessment.record
+        seen, stored = self._seen[key], self._stored.get(key)
+        if stored is None:
+            return assessment.decision.reason not in OPERATOR_WIDE
+        if not meaning_changed(stored, record):
+            seen.unsaved_since = None
+            return False
+        if seen.unsaved_since is None:
+            seen.unsaved_since = now
+        settled = now - seen.unsaved_since >= self._policy.timing.rate_window_seconds
+        return settled or record.done != stored.done
+
+    def _carry_out(self, assessment: Assessment, decision: Apply, now: float) -> Assessment:
+        """Write ahead, patch, and say what became of it."""
+        key, trial = assessment.workload.key, decision.trial
+        record = msgspec.structs.replace(assessment.record, trial=trial)
+        assessment = replace(assessment, record=record)
+        if meaning_changed(self._stored.get(key), record) and not self._save(assessment, now):
+            hold = Hold(Reason.CLUSTER_UNAVAILABLE, "the plan could not be written ahead")
+            return _held(assessment, hold)
+        try:
+            written = self._write(assessment.workload, trial)
+        except ClusterError as error:
+            return self._unwritten(assessment, trial, error, now)
+        if isinstance(written, Hold):
+            return self._drop(assessment, written, now)
+        seen = self._seen[key]
+        seen.written, seen.windows = written, Windows()
+        record = patched(record, trial, now)
+        self._tell(ChangeWritten(now, written, trial))
+        return replace(assessment, workload=written, record=record)
+
+    def _unwritten(
+        self, assessment: Assessment, trial: Trial, error: ClusterError, now: float
+    ) -> Assessment:
+        """Hold after a write that failed; the plan stays on record where there is reason to."""
+        self._tell(WriteFailed(now, assessment.workload.key, "workload", str(error)))
+        match error:
+            case ConflictError():
+                words = f"it changed under each of {WRITE_ATTEMPTS} attempts to write"
+                hold = Hold(Reason.WORKLOAD_CHANGED, words)
+            case RefusedError() | GoneError():
+                hold = Hold(Reason.WRITE_REFUSED, str(error))
+            case _:
+                # Whether it was written is not known: the plan lets the next tick see.
+                return _held(assessment, Hold(Reason.CLUSTER_UNAVAILABLE, str(error)))
+        if trial.reason is Reason.ROLLBACK and not isinstance(error, GoneError):
+            return _held(assessment, hold)  # harm is not given up on: tried again next tick
+        return self._drop(assessment, hold, now)
+
+    def _write(self, decided_on: Workload, trial: Trial) -> Workload | Hold:
+        """Read afresh, look again, patch at that version; anew when it moved in between.
+
+        Raises:
+            ConflictError: It moved under each attempt; nothing was written.
+            ClusterError: It was not written, or it is not known whether it was.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            fresh = self._inventory.fetch(decided_on.key)
+            objection = objection_to(trial, fresh, decided_on)
+            if objection is not None:
+                return objection
+            try:
+                return self._actuator.write(fresh, trial.change, describe(trial))
+            except ConflictError:
+                if attempt == WRITE_ATTEMPTS:
+                    raise
+
+    def _drop(self, assessment: Assessment, hold: Hold, now: float) -> Assessment:
+        """Hold where a plan was not carried out, with the plan gone from the record."""
+        trial = assessment.record.trial
+        assert trial is not None  # noqa: S101  # only planned changes are dropped
+        progress = abandoned(assessment.record, trial, now, hold.detail)
+        self._seen[assessment.workload.key].ended = progress.ended
+        return _held(replace(assessment, record=progress.record), hold)
+
+    def _save(self, assessment: Assessment, now: float) -> bool:
+        try:
+            self._records.save(assessment.workload, assessment.record)
+        except ClusterError as error:
+            self._tell(WriteFailed(now, assessment.workload.key, "record", str(error)))
+            return False
+        self._stored[assessment.workload.key] = assessment.record
+        self._tell_ended(assessment.workload, now)
+        return True
+
+    def _tell_ended(self, workload: Workload, now: float) -> None:
+        """Tell of a trial's outcome, once it is on record."""
+        ended, self._seen[workload.key].ended = self._seen[workload.key].ended, None
+        if ended is not None:
+            self._tell(TrialEnded(now, workload, ended))
+
+    def _clear_cause(self, assessment: Assessment, now: float) -> None:
+        """Take our change-cause away once the rollout is done: its revision keeps a copy."""
+        workload = assessment.workload
+        may_write = assessment.mode is Mode.AUTO and not self._policy.dry_run
+        if not (workload.cause_is_ours and may_write and workload.rollout is Rollout.COMPLETE):
+            return
+        try:
+            self._actuator.clear_cause(workload)
+        except ConflictError:
+            return  # The view was behind; the next tick sees whether anything is left to do.
+        except ClusterError as error:
+            self._tell(WriteFailed(now, workload.key, "change-cause", str(error)))
+
+    def _tell(self, happening: _Told) -> _Told:
+        for observer in self._observers:
+            observer.notify(happening)
+        return happening
+
+
+def _held(assessment: Assessment, hold: Hold) -> Assessment:
+    return replace(assessment, decision=hold, record=assessment.record.decided(hold))
+
+
+def _new_reason(stored: Record | None, decision: Decision) -> bool:
+    return stored is None or stored.reason is not decision.reason
+
+
+def _moved(stored: Record | None, trial: Trial) -> bool:
+    """Whether a trial reached a phase that its stored record does not show."""
+    before = None if stored is None else stored.trial
+    return before is None or (before.started_at, before.phase) != (trial.started_at, trial.phase)

@@ -1,0 +1,109 @@
+"""What the loop needs of the world. Adapters and the simulation implement these."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from tuner.model.happening import Happening
+from tuner.model.reading import Readings
+from tuner.model.record import Record
+from tuner.model.trial import Change
+from tuner.model.workload import Workload, WorkloadKey
+
+
+class Clock(Protocol):
+    """The wall clock."""
+
+    def now(self) -> float:
+        """Seconds since the Unix epoch."""
+        ...
+
+
+class MetricsSource(Protocol):
+    """Where the figures of Go containers come from."""
+
+    def read(self, at: float) -> Readings:
+        """All figures as of a time.
+
+        Raises:
+            SourceError: The source gave no answer that may be believed.
+        """
+        ...
+
+
+class Inventory(Protocol):
+    """The workloads of the cluster."""
+
+    def workloads(self) -> Mapping[WorkloadKey, Workload]:
+        """All workloads that may be tuned, as last seen; never blocks on the network.
+
+        Raises:
+            UnavailableError: The first list has not come in, or the view is too old to act on.
+        """
+        ...
+
+    def fetch(self, key: WorkloadKey) -> Workload:
+        """The workload as it is now, asked of the API server.
+
+        Raises:
+            GoneError: It does not exist.
+            ClusterError: The API server cannot be asked.
+        """
+        ...
+
+
+class Records(Protocol):
+    """The cluster's memory of each workload."""
+
+    def all(self) -> Mapping[WorkloadKey, Record]:
+        """Every record, own writes included at once.
+
+        Raises:
+            UnavailableError: The first list has not come in.
+        """
+        ...
+
+    def save(self, workload: Workload, record: Record) -> None:
+        """Write a record, creating it where there is none.
+
+        Raises:
+            ClusterError: It was not written.
+        """
+        ...
+
+
+class Actuator(Protocol):
+    """The one way to change a workload."""
+
+    def write(self, workload: Workload, change: Change, cause: str) -> Workload:
+        """Bring a change about if the workload still is at its resource version.
+
+        Args:
+            workload: The workload as just fetched.
+            change: The env entry to set or remove.
+            cause: Change-cause for the rollout's history; left out where the user has their own.
+
+        Returns:
+            The workload as the API server answered it.
+
+        Raises:
+            ConflictError: It changed since it was fetched; nothing was written.
+            GoneError: It does not exist.
+            ClusterError: It was not written, or it is not known whether it was.
+        """
+        ...
+
+    def clear_cause(self, workload: Workload) -> None:
+        """Remove our change-cause, so that the user's next revision does not inherit it.
+
+        Raises:
+            ClusterError: It was not removed.
+        """
+        ...
+
+
+class Observer(Protocol):
+    """Somebody who is told what happened: log, metrics, Events, a table."""
+
+    def notify(self, happening: Happening) -> None:
+        """Take note. Must neither block for long nor raise."""
+        ...
