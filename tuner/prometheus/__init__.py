@@ -1,0 +1,17 @@
+"""Prometheus, and what speaks its API, as the source of all figures."""
+
+from tuner.prometheus.access import Access
+from tuner.prometheus.metric_names import MetricNames
+from tuner.prometheus.queries import Query, check, check_selector, queries
+from tuner.prometheus.source import PrometheusSource, connect
+
+__all__ = [
+    "Access",
+    "MetricNames",
+    "PrometheusSource",
+    "Query",
+    "check",
+    "check_selector",
+    "connect",
+    "queries",
+]
