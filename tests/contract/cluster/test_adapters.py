@@ -1,0 +1,409 @@
+"""Inventory, records and actuator, against answers that a cluster seldom gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from tests.contract.cluster.conftest import DEPLOYMENTS, OF_SHOP, RECORD, RECORDS, WEB
+from tests.contract.cluster.objects import gctuning
+from tests.contract.cluster.server import (
+    FakeApiServer,
+    Hang,
+    Stream,
+    json_reply,
+    page,
+    refused,
+    status_object,
+)
+from tests.unit.cluster.objects import deployment
+from tuner.cluster import ClusterActuator, ClusterInventory, ClusterRecords
+from tuner.cluster.records import status_of
+from tuner.errors import ConflictError, GoneError, RefusedError, UnavailableError
+from tuner.model.reason import Reason
+from tuner.model.record import Record, Verb
+from tuner.model.trial import Change
+from tuner.model.workload import Kind, Mode, Workload, WorkloadKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tuner.cluster import Api
+
+KEY = WorkloadKey("shop", Kind.DEPLOYMENT, "web")
+RAISE = Change("app", "GOGC", None, "200")
+RECORD_OF_WEB = Record(Mode.AUTO, Verb.HOLD, Reason.AT_TARGET, "fine", reverted_at=1700000000.25)
+STATUS = status_of(RECORD_OF_WEB)
+OTHER = msgspec.structs.replace(RECORD_OF_WEB, message="other")
+CONFLICT = refused(409, "Conflict", "the object has been modified")
+NOT_FOUND = refused(404, "NotFound", "not found")
+
+
+@dataclass
+class Side:
+    """The adapters, with both views synced."""
+
+    inventory: ClusterInventory
+    records: ClusterRecords
+    actuator: ClusterActuator
+    reports: list[str]
+
+    @property
+    def web(self) -> Workload:
+        return self.inventory.workloads()[KEY]
+
+
+@pytest.fixture
+def side(server: FakeApiServer, api: Api) -> Iterator[Callable[..., Side]]:
+    started: list[Side] = []
+
+    def start(*records: dict[str, Any], **web: Any) -> Side:  # noqa: ANN401 - of deployment()
+        reports: list[str] = []
+        server.on("GET", DEPLOYMENTS, page(deployment(**web), version=20))
+        server.on("GET", RECORDS, page(*records, version=20))
+        inventory = ClusterInventory(api, stale_after_seconds=120.0, report=reports.append)
+        kept = ClusterRecords(api, inventory, stale_after_seconds=120.0, report=reports.append)
+        started.append(Side(inventory, kept, ClusterActuator(api), reports))
+        inventory.start()
+        kept.start()
+        assert inventory.wait_synced(10.0)
+        assert kept.wait_synced(10.0)
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.inventory.stop()
+        each.records.stop()
+
+
+def written(server: FakeApiServer) -> list[str]:
+    return [
+        f"{each.method} {each.path}"
+        for method in ("POST", "PUT", "PATCH", "DELETE")
+        for each in server.asked(method)
+    ]
+
+
+def test_a_workload_that_is_being_deleted_is_gone(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    deleting: dict[str, Any] = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
+    server.on("GET", WEB, json_reply(deployment(**deleting)))
+    opened = side(**deleting)
+    assert opened.inventory.workloads() == {}
+    with pytest.raises(GoneError, match="being deleted"):
+        opened.inventory.fetch(KEY)
+
+
+def test_a_fetch_that_fails_says_of_what(server: FakeApiServer, side: Callable[..., Side]) -> None:
+    server.on("GET", WEB, NOT_FOUND, json_reply({"kind": "Nonsense"}))
+    opened = side()
+    with pytest.raises(GoneError, match="get deployment shop/web: 404"):
+        opened.inventory.fetch(KEY)
+    with pytest.raises(UnavailableError, match="get deployment shop/web: the answer cannot be"):
+        opened.inventory.fetch(KEY)
+
+
+def test_a_write_names_one_entry_at_one_version_and_leaves_a_cause(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    answer = deployment(version=21, env=[{"name": "GOGC", "value": "200"}])
+    server.on("PATCH", WEB, json_reply(answer))
+    opened = side()
+    assert opened.actuator.write(opened.web, RAISE, "GOGC unset -> 200").resource_version == "21"
+    (asked,) = server.asked("PATCH")
+    assert asked.query == {"fieldManager": "gc-tuner"}
+    assert asked.headers["content-type"] == "application/strategic-merge-patch+json"
+    assert asked.json == {
+        "metadata": {
+            "resourceVersion": "10",
+            "annotations": {"kubernetes.io/change-cause": "gc-tuner: GOGC unset -> 200"},
+        },
+        "spec": {
+            "template": {
+                "spec": {"containers": [{"name": "app", "env": [{"name": "GOGC", "value": "200"}]}]}
+            }
+        },
+    }
+
+
+def test_a_removal_deletes_the_entry_and_replaces_our_own_cause(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    server.on("PATCH", WEB, json_reply(deployment(version=21)))
+    cause = {"kubernetes.io/change-cause": "gc-tuner: earlier"}
+    opened = side(env=[{"name": "GOGC", "value": "200"}], metadata={"annotations": cause})
+    opened.actuator.write(opened.web, Change("app", "GOGC", "200", None), "back")
+    patch = server.asked("PATCH")[0].json
+    (container,) = patch["spec"]["template"]["spec"]["containers"]
+    assert container["env"] == [{"name": "GOGC", "$patch": "delete"}]
+    assert patch["metadata"]["annotations"] == {"kubernetes.io/change-cause": "gc-tuner: back"}
+
+
+def test_a_cause_of_the_users_own_is_left_alone(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    server.on("PATCH", WEB, json_reply(deployment(env=[{"name": "GOGC", "value": "200"}])))
+    opened = side(metadata={"annotations": {"kubernetes.io/change-cause": "release 7"}})
+    opened.actuator.write(opened.web, RAISE, "GOGC unset -> 200")
+    opened.actuator.clear_cause(opened.web)
+    assert len(server.asked("PATCH")) == 1
+    assert server.asked("PATCH")[0].json["metadata"] == {"resourceVersion": "10"}
+
+
+def test_our_cause_is_cleared_at_the_version_that_was_seen(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    server.on("PATCH", WEB, json_reply(deployment(version=21)), CONFLICT)
+    opened = side(metadata={"annotations": {"kubernetes.io/change-cause": "gc-tuner: x"}})
+    opened.actuator.clear_cause(opened.web)
+    assert server.asked("PATCH")[0].json == {
+        "metadata": {
+            "resourceVersion": "10",
+            "annotations": {"kubernetes.io/change-cause": None},
+        }
+    }
+    with pytest.raises(ConflictError):
+        opened.actuator.clear_cause(opened.web)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GOGC", "0"),
+        ("GOGC", "330.0"),
+        ("GOGC", "-1"),
+        ("GOGC", "0200"),
+        ("GOGC", "200\n"),
+        ("GOGC", "1000000"),
+        ("GOGC", ""),
+        ("GOGC", "OFF"),
+        ("GOMEMLIMIT", "715Mi"),
+        ("GOMEMLIMIT", "715.5MiB"),
+        ("GOMEMLIMIT", "715"),
+        ("PATH", "200"),
+    ],
+)
+def test_what_is_not_well_formed_does_not_leave_the_house(
+    server: FakeApiServer, side: Callable[..., Side], name: str, value: str
+) -> None:
+    opened = side()
+    with pytest.raises(RefusedError):
+        opened.actuator.write(opened.web, Change("app", name, None, value), "no")
+    assert written(server) == []
+
+
+def test_a_container_that_is_not_there_is_not_added(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    opened = side()
+    with pytest.raises(RefusedError, match="no container 'other'"):
+        opened.actuator.write(opened.web, Change("other", "GOGC", None, "200"), "no")
+    assert written(server) == []
+
+
+@pytest.mark.parametrize(
+    ("env", "change"),
+    [
+        ([{"name": "GOGC", "value": "100"}], RAISE),
+        ([], RAISE),
+        ([{"name": "GOGC", "value": "200"}] * 2, RAISE),
+        ([{"name": "GOGC", "value": "50"}], Change("app", "GOGC", "200", None)),
+    ],
+)
+def test_an_answer_that_shows_something_else_is_a_refusal(
+    server: FakeApiServer, side: Callable[..., Side], env: list[Any], change: Change
+) -> None:
+    server.on("PATCH", WEB, json_reply(deployment(env=env)))
+    opened = side()
+    with pytest.raises(RefusedError, match="the API server's answer has"):
+        opened.actuator.write(opened.web, change, "x")
+
+
+def test_a_conflict_is_told_as_one(server: FakeApiServer, side: Callable[..., Side]) -> None:
+    server.on("PATCH", WEB, CONFLICT)
+    opened = side()
+    with pytest.raises(ConflictError, match="patch deployment shop/web: 409 Conflict: the object"):
+        opened.actuator.write(opened.web, RAISE, "x")
+
+
+def test_a_write_without_an_answer_is_not_known_to_have_failed(
+    server: FakeApiServer, open_api: Callable[[float], Api], side: Callable[..., Side]
+) -> None:
+    server.on("PATCH", WEB, Hang())
+    opened = side()
+    with pytest.raises(UnavailableError, match="patch deployment shop/web: no answer in time"):
+        ClusterActuator(open_api(0.2)).write(opened.web, RAISE, "x")
+    assert len(server.asked("PATCH")) == 1
+
+
+def test_a_first_record_is_created_then_filled_and_read_at_once(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    server.on("GET", WEB, json_reply(deployment()))
+    server.on("POST", OF_SHOP, json_reply(gctuning(version=21), 201))
+    server.on("PUT", f"{RECORD}/status", json_reply(gctuning(version=22, status=STATUS)))
+    opened = side()
+    opened.records.save(opened.web, RECORD_OF_WEB)
+    assert opened.records.all() == {KEY: RECORD_OF_WEB}
+    created, filled = server.asked("POST")[0], server.asked("PUT")[0]
+    assert created.query == filled.query == {"fieldManager": "gc-tuner"}
+    made = gctuning()
+    for absent in ("uid", "resourceVersion"):
+        del made["metadata"][absent]
+    assert created.json == made
+    assert filled.json["metadata"]["resourceVersion"] == "21"
+    assert filled.json["status"] == STATUS
+    assert STATUS["revertedAt"] == "2023-11-14T22:13:20.250000Z"
+
+
+def test_a_known_record_takes_one_write(server: FakeApiServer, side: Callable[..., Side]) -> None:
+    answer = gctuning(version=22, status=status_of(OTHER))
+    server.on("PUT", f"{RECORD}/status", json_reply(answer))
+    opened = side(gctuning(status=STATUS))
+    assert opened.records.all() == {KEY: RECORD_OF_WEB}
+    opened.records.save(opened.web, OTHER)
+    assert opened.records.all() == {KEY: OTHER}
+    assert written(server) == [f"PUT {RECORD}/status"]
+
+
+def test_on_a_conflict_ours_is_put_over_what_stands_there(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    answer = gctuning(version=32, status=status_of(OTHER))
+    server.on("PUT", f"{RECORD}/status", CONFLICT, json_reply(answer))
+    server.on("GET", RECORD, json_reply(gctuning(version=31, status=STATUS)))
+    opened = side(gctuning(status=STATUS))
+    opened.records.save(opened.web, OTHER)
+    versions = [each.json["metadata"]["resourceVersion"] for each in server.asked("PUT")]
+    assert versions == ["10", "31"]
+
+
+def test_a_conflict_that_does_not_end_is_told(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    server.on("PUT", f"{RECORD}/status", CONFLICT)
+    server.on("GET", RECORD, json_reply(gctuning(version=31, status=STATUS)))
+    opened = side(gctuning(status=STATUS))
+    with pytest.raises(ConflictError):
+        opened.records.save(opened.web, OTHER)
+
+
+def test_a_record_that_somebody_else_just_created_is_filled(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    server.on("GET", WEB, json_reply(deployment()))
+    server.on("POST", OF_SHOP, refused(409, "AlreadyExists", "already exists"))
+    server.on("GET", RECORD, json_reply(gctuning(version=31)))
+    server.on("PUT", f"{RECORD}/status", json_reply(gctuning(version=32, status=STATUS)))
+    opened = side()
+    opened.records.save(opened.web, RECORD_OF_WEB)
+    assert opened.records.all() == {KEY: RECORD_OF_WEB}
+
+
+def test_a_deleted_record_is_made_anew_while_its_workload_lives(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    server.on(
+        "PUT",
+        f"{RECORD}/status",
+        NOT_FOUND,
+        json_reply(gctuning(version=32, uid="new", status=STATUS)),
+    )
+    server.on("GET", WEB, json_reply(deployment()))
+    server.on("POST", OF_SHOP, json_reply(gctuning(version=31, uid="new"), 201))
+    opened = side(gctuning(status=STATUS))
+    opened.records.save(opened.web, RECORD_OF_WEB)
+    assert server.asked("PUT")[1].json["metadata"]["uid"] == "new"
+
+
+@pytest.mark.parametrize("answer", [NOT_FOUND, json_reply(deployment(uid="another"))])
+def test_no_record_comes_back_for_a_workload_that_is_gone(
+    server: FakeApiServer,
+    side: Callable[..., Side],
+    answer: Any,  # noqa: ANN401 - a Reply
+) -> None:
+    server.on("PUT", f"{RECORD}/status", NOT_FOUND)
+    server.on("GET", WEB, answer)
+    opened = side(gctuning(status=STATUS))
+    with pytest.raises(GoneError):
+        opened.records.save(opened.web, OTHER)
+    assert written(server) == [f"PUT {RECORD}/status"]
+    assert opened.records.all() == {}
+
+
+def test_the_record_of_an_earlier_workload_of_that_name_is_not_read_and_is_replaced(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    server.on("GET", WEB, json_reply(deployment()))
+    server.on("DELETE", RECORD, json_reply({}))
+    server.on("POST", OF_SHOP, json_reply(gctuning(version=31, uid="new"), 201))
+    answer = gctuning(version=32, uid="new", status=status_of(OTHER))
+    server.on("PUT", f"{RECORD}/status", json_reply(answer))
+    opened = side(gctuning(status=STATUS, owner_uid="earlier"))
+    assert opened.records.all() == {}
+    opened.records.save(opened.web, OTHER)
+    assert opened.records.all() == {KEY: OTHER}
+    assert server.asked("DELETE")[0].json["preconditions"] == {"uid": "uid-record"}
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {**STATUS, "mode": "automatic"},
+        {**STATUS, "revertedAt": "yesterday"},
+        {**STATUS, "revertedAt": "2026-01-01T00:00:00"},
+        {"message": "only"},
+    ],
+)
+def test_a_record_edited_by_hand_is_told_once_and_counts_as_absent(
+    side: Callable[..., Side], status: dict[str, Any]
+) -> None:
+    opened = side(gctuning(status=status))
+    assert opened.records.all() == {}
+    assert dict(opened.records.all()) == {}
+    (report,) = opened.reports
+    assert report.startswith("gctuning shop/deployment-web: its status cannot be read")
+
+
+def test_a_record_that_cannot_be_read_is_not_told_again_by_the_next_list(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    expired = status_object(410, "Expired", "too old resource version")
+    server.on("WATCH", RECORDS, Stream().send(("ERROR", expired)), Stream())
+    opened = side(gctuning(status={"message": "only"}))
+    server.wait_asked("WATCH", 3)  # One of them of the inventory.
+    assert len(server.asked("GET", RECORDS)) == 2
+    assert len(opened.reports) == 1
+
+
+def test_an_object_made_by_hand_beside_the_record_is_not_it(side: Callable[..., Side]) -> None:
+    by_hand = gctuning(status=STATUS)
+    by_hand["metadata"]["name"] = "mine"
+    opened = side(by_hand)
+    assert opened.records.all() == {}
+    assert opened.reports == []
+
+
+def test_a_record_of_which_the_server_dropped_a_part_is_not_saved(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    pruned = {name: value for name, value in STATUS.items() if name != "revertedAt"}
+    server.on("PUT", f"{RECORD}/status", json_reply(gctuning(version=22, status=pruned)))
+    opened = side(gctuning())
+    with pytest.raises(RefusedError, match="did not keep all of it"):
+        opened.records.save(opened.web, RECORD_OF_WEB)
+
+
+def test_a_missing_definition_is_named(server: FakeApiServer, api: Api) -> None:
+    server.on("GET", RECORDS, refused(404, "NotFound", "the server could not find the resource"))
+    inventory = ClusterInventory(api, stale_after_seconds=120.0, report=pytest.fail)
+    records = ClusterRecords(api, inventory, stale_after_seconds=120.0, report=pytest.fail)
+    records.start()
+    server.wait_asked("GET", 2)
+    with pytest.raises(UnavailableError, match=r"gctunings: not listed yet: .*custom resource"):
+        records.all()
+    records.stop()

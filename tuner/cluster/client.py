@@ -1,0 +1,293 @@
+"""The way to the API server: one connection pool, raw bytes, timeouts everywhere, typed errors.
+
+The Kubernetes library supplies what is easily got wrong: kubeconfig, TLS, tokens that are renewed.
+Its typed models stay out of it, because they are slow and refuse what they do not know. Its classes
+are imported when a connection is made, so that the command line starts without them.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from tuner.cluster.throttle import Throttle
+from tuner.errors import (
+    ClusterError,
+    ConfigError,
+    ConflictError,
+    GoneError,
+    RefusedError,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from kubernetes.client.api_client import ApiClient
+    from kubernetes.client.configuration import Configuration
+    from urllib3 import BaseHTTPResponse
+
+JSON = "application/json"
+STRATEGIC_MERGE = "application/strategic-merge-patch+json"
+MERGE = "application/merge-patch+json"
+
+_REQUESTS_PER_SECOND = 200.0
+_BURST = 400
+"""A fleet seen for the first time is written in one go, and the API server has other clients."""
+_CONNECTIONS = 10
+_MESSAGE_LENGTH = 400
+
+T = TypeVar("T")
+
+
+class ExpiredError(UnavailableError):
+    """A resource version or page that the API server no longer has (410): list anew.
+
+    It does not leave this package.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterAccess:
+    """Which cluster, and how to get in."""
+
+    kubeconfig: Path | None = None
+    """None: the pod's service account, else ``$KUBECONFIG``, else ``~/.kube/config``."""
+    context: str | None = None
+    """Context of the kubeconfig; None: its current one."""
+    timeout_seconds: float = 10.0
+    """Longest time to connect, and again to wait for the next bytes of an answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request of the API server."""
+
+    verb: str
+    """For people: get, list, watch, create, update, patch, delete."""
+    what: str
+    """For people: ``deployment shop/web``."""
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    content_type: str = JSON
+
+    @property
+    def method(self) -> str:
+        """The HTTP method that Kubernetes has for the verb."""
+        return _METHODS.get(self.verb, "GET")
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.what}"
+
+
+_METHODS = {"create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
+
+
+class _Status(msgspec.Struct):
+    """What the API server says when it refuses."""
+
+    message: str = ""
+    reason: str = ""
+    code: int = 0
+
+
+class Api:
+    """Asks the API server. Safe to use from several threads."""
+
+    def __init__(self, client: ApiClient, timeout_seconds: float) -> None:
+        """Take a client that is configured; ``connect`` makes one."""
+        self._client = client
+        self._timeout_seconds = timeout_seconds
+        self._throttle = Throttle(
+            _REQUESTS_PER_SECOND, _BURST, clock=time.monotonic, sleep=time.sleep
+        )
+
+    @property
+    def timeout_seconds(self) -> float:
+        """Longest wait for the next bytes of an answer."""
+        return self._timeout_seconds
+
+    def ask(self, request: Request) -> bytes:
+        """The body of the answer.
+
+        Raises:
+            ConflictError: 409.
+            GoneError: 404.
+            RefusedError: Any other 4xx but 410 and 429.
+            UnavailableError: 429, 5xx, no answer or half of one.
+        """
+        self._throttle.wait()
+        with _typed_errors(request), self._open(request, self._timeout_seconds) as response:
+            return bytes(response.data)
+
+    @contextmanager
+    def stream(self, request: Request, silence_seconds: float) -> Iterator[BaseHTTPResponse]:
+        """An answer whose body is read while it comes in; errors inside the context are typed too.
+
+        Args:
+            request: What to ask.
+            silence_seconds: Longest wait for the next bytes; a half-open connection ends here.
+
+        Raises:
+            ClusterError: As of ``ask``.
+        """
+        with _typed_errors(request), self._open(request, silence_seconds) as response:
+            try:
+                yield response
+            finally:
+                # What is left of the body must not be taken for the next answer.
+                response.close()
+
+    @contextmanager
+    def _open(self, request: Request, read_seconds: float) -> Iterator[BaseHTTPResponse]:
+        parameters = self._client.param_serialize(
+            method=request.method,
+            resource_path=request.path,
+            query_params=list(request.query.items()),
+            header_params={"Accept": JSON, "Content-Type": request.content_type},
+            body=None if request.body is None else dict(request.body),
+            auth_settings=["BearerToken"],
+        )
+        answer = self._client.call_api(
+            *parameters, _request_timeout=(self._timeout_seconds, read_seconds)
+        )
+        response: BaseHTTPResponse = answer.response
+        try:
+            if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+                raise refusal(request, response.status, bytes(response.data))
+            yield response
+        finally:
+            response.release_conn()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()  # type: ignore[no-untyped-call] # the library's
+
+
+def connect(access: ClusterAccess) -> Api:
+    """A client of the cluster; nothing is asked of it yet.
+
+    Raises:
+        ConfigError: There is no usable kubeconfig or service account.
+    """
+    from kubernetes.client.api_client import ApiClient  # noqa: PLC0415 - costs .2 s
+
+    configuration = _configuration(access)
+    # What failed is tried again by the next tick or by the reflector, which know what it was for.
+    configuration.retries = False
+    configuration.connection_pool_maxsize = _CONNECTIONS
+    configuration.keep_alive = True
+    client = ApiClient(configuration)
+    client.user_agent = "gc-tuner"
+    return Api(client, access.timeout_seconds)
+
+
+def _configuration(access: ClusterAccess) -> Configuration:
+    import yaml  # noqa: PLC0415 - with the kubernetes classes
+    from kubernetes.client.configuration import Configuration  # noqa: PLC0415 - costs .2 s
+    from kubernetes.config import ConfigException, kube_config  # noqa: PLC0415 - as above
+    from kubernetes.config import incluster_config as pod  # noqa: PLC0415 - as above
+
+    configuration = Configuration()
+    if access.kubeconfig is None and access.context is None:
+        try:
+            pod.load_incluster_config(configuration)  # type: ignore[no-untyped-call] # as below
+        except (ConfigException, OSError) as error:
+            not_in_pod = str(error)
+        else:
+            return configuration
+    else:
+        not_in_pod = ""
+    where = str(access.kubeconfig or kube_config.KUBE_CONFIG_DEFAULT_LOCATION)
+    try:
+        if access.kubeconfig is not None and not access.kubeconfig.exists():
+            raise ConfigException("there is no such file")
+        kube_config.load_kube_config(  # type: ignore[no-untyped-call] # the library's
+            config_file=where,
+            context=access.context,
+            client_configuration=configuration,
+            persist_config=False,
+        )
+    except (
+        *(ConfigException, OSError, yaml.YAMLError),
+        *(AttributeError, KeyError, TypeError, ValueError),  # what a malformed file makes of it
+    ) as error:
+        words = f"kubernetes.kubeconfig: {where} cannot be used: {_one_line(str(error))}"
+        if not_in_pod:
+            words += f" (and not in a pod: {_one_line(not_in_pod)})"
+        raise ConfigError(f"{words}: name one with --kubeconfig") from error
+    return configuration
+
+
+def decoded(request: Request, answer: bytes, kind: type[T]) -> T:
+    """An answer as a value.
+
+    Raises:
+        UnavailableError: It is not what an API server answers; something else stands between.
+    """
+    try:
+        return msgspec.json.decode(answer, type=kind)
+    except msgspec.DecodeError as error:
+        raise UnavailableError(f"{request}: the answer cannot be read: {error}") from error
+
+
+@contextmanager
+def _typed_errors(request: Request) -> Iterator[None]:
+    """Turn whatever the libraries raise into the one error tree."""
+    from kubernetes.client.exceptions import OpenApiException  # noqa: PLC0415 - see the module
+    from kubernetes.config import ConfigException  # noqa: PLC0415 - as above
+    from urllib3.exceptions import HTTPError, TimeoutError  # noqa: A004, PLC0415 - as above
+
+    try:
+        yield
+    except TimeoutError as error:
+        raise UnavailableError(f"{request}: no answer in time: {_one_line(str(error))}") from error
+    except (HTTPError, OpenApiException, ConfigException, OSError) as error:
+        raise UnavailableError(f"{request}: {_one_line(str(error))}") from error
+
+
+def refusal(request: Request, status: int, body: bytes) -> ClusterError:
+    """The error for an answer that is not a success.
+
+    Args:
+        request: What was asked.
+        status: HTTP status, or the code of an ERROR event in a watch.
+        body: A Status object, or what a proxy answered in its place.
+    """
+    try:
+        said = msgspec.json.decode(body, type=_Status).message
+    except msgspec.DecodeError:
+        said = body.decode(errors="replace")
+    words = f"{request}: {status} {_phrase(status)}: {_one_line(said)}"
+    match status:
+        case HTTPStatus.CONFLICT:
+            return ConflictError(words)
+        case HTTPStatus.NOT_FOUND:
+            return GoneError(words)
+        case HTTPStatus.GONE:
+            return ExpiredError(words)
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            return UnavailableError(words)
+        case _ if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return RefusedError(words)
+        case _:
+            return UnavailableError(words)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "unknown status"
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split()) or "no further words"
+    return line if len(line) <= _MESSAGE_LENGTH else line[: _MESSAGE_LENGTH - 1] + "…"
