@@ -1,0 +1,280 @@
+"""The composition root: settings in, a ready loop out. The only place that knows everyone."""
+
+import contextlib
+import os
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+from structlog.typing import FilteringBoundLogger
+
+from tuner.cluster import (
+    Api,
+    ClusterAccess,
+    ClusterActuator,
+    ClusterInventory,
+    ClusterRecords,
+    EventObserver,
+    operator_pod,
+)
+from tuner.cluster import connect as connect_cluster
+from tuner.errors import ConfigError, SourceError
+from tuner.instrumentation.health import Health
+from tuner.instrumentation.http import endpoints, serving
+from tuner.instrumentation.log import LogObserver, build_log, capture_libraries
+from tuner.instrumentation.metrics import MetricsObserver
+from tuner.loop import Loop
+from tuner.model.happening import Happening, SourceLost, TickFailed
+from tuner.ports import Actuator, Inventory, Observer, Records
+from tuner.prometheus import Access, PrometheusSource, connect
+from tuner.settings import LogFormat, Settings
+from tuner.shadow import ShadowActuator, ShadowRecords
+from tuner.version import VERSION
+
+_STOP_CHECK_SECONDS = 0.1
+_FLUSH_SECONDS = 2.0
+_SILENT_INTERVALS = 10
+_SILENT_SECONDS = 300.0
+"""A loop that has not ticked for this long, and for that many intervals, is stuck: shorter than
+this, and a tick that waits out the timeouts of a dead API server would be killed for it."""
+
+
+def logger(settings: Settings) -> FilteringBoundLogger:
+    """The log on standard error, for our own code and, from warnings on, for libraries.
+
+    Changes the root logger of the process: for the entry point, once.
+    """
+    chosen = settings.log.format
+    json = chosen is LogFormat.JSON or (chosen is LogFormat.AUTO and not sys.stderr.isatty())
+    capture_libraries(json=json, stream=sys.stderr)
+    return build_log(json=json, level=settings.log.level, stream=sys.stderr)
+
+
+def access(settings: Settings) -> Access:
+    """Where Prometheus is and how to get in.
+
+    Raises:
+        ConfigError: No address is set.
+    """
+    prometheus = settings.prometheus
+    if prometheus.url is None:
+        raise ConfigError(
+            "prometheus.url: not set: give one such as http://prometheus:9090 with "
+            "--prometheus-url, GC_TUNER_PROMETHEUS__URL or in the file of --config"
+        )
+    return Access(
+        url=prometheus.url,
+        timeout_seconds=prometheus.timeout,
+        bearer_token_file=prometheus.bearer_token_file,
+        headers=prometheus.headers,
+        ca_file=prometheus.ca_file,
+        cert_file=prometheus.cert_file,
+        key_file=prometheus.key_file,
+    )
+
+
+def require_reachable(access: Access) -> None:
+    """Refuse to start where nothing listens at the address of Prometheus.
+
+    At the start a wrong address is likelier than an outage. What listens there may well be late, or
+    answer with an error: that is an outage, and survived.
+
+    Raises:
+        ConfigError: The name does not resolve, the connection is refused, or TLS fails.
+    """
+    with closing(connect(access)) as client:
+        try:
+            client.custom_query("vector(1)")
+        except SourceError as error:
+            if error.cause == "unreachable":
+                raise ConfigError(
+                    f"prometheus.url: {access.url} cannot be reached: {_root(error)}: "
+                    "name an address where Prometheus listens, such as http://prometheus:9090"
+                ) from error
+
+
+def _root(error: BaseException) -> str:
+    """The first cause of an error, as the operating system words it."""
+    while (below := error.__cause__ or error.__context__) is not None:
+        error = below
+    match error:
+        case socket.gaierror():
+            return "its name does not resolve"
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not trusted: {error.verify_message}"
+        case OSError(errno=int(number)) if not isinstance(error, ssl.SSLError):
+            return os.strerror(number).lower()
+        case _:
+            return " ".join(str(error).split())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSide:
+    """The Kubernetes side of the loop's ports."""
+
+    inventory: Inventory
+    records: Records
+    actuator: Actuator
+    observers: Sequence[Observer] = ()
+    """Whom to tell in the cluster: Events."""
+
+
+@contextlib.contextmanager
+def open_cluster(
+    settings: Settings, stop: threading.Event, log: FilteringBoundLogger
+) -> Iterator[ClusterSide]:
+    """The Kubernetes side of the loop, mirrored once or given up waiting for.
+
+    Without a cluster the loop still starts: its ticks fail, and say why, until there is one.
+
+    Args:
+        settings: The settings in force.
+        stop: Ends the wait.
+        log: Told of objects that cannot be read, and of Events that cannot be written.
+
+    Raises:
+        ConfigError: There is no usable kubeconfig or service account.
+    """
+    kubernetes = settings.kubernetes
+    reach = ClusterAccess(
+        kubeconfig=kubernetes.kubeconfig,
+        context=kubernetes.context,
+        timeout_seconds=kubernetes.timeout,
+    )
+
+    def report(words: str) -> None:
+        log.warning("left out", detail=words)
+
+    with ExitStack() as stack:
+        api = stack.enter_context(closing(connect_cluster(reach)))
+        inventory = ClusterInventory(
+            api,
+            kubernetes.namespaces,
+            stale_after_seconds=kubernetes.stale_after,
+            report=report,
+        )
+        records = ClusterRecords(
+            api,
+            inventory,
+            kubernetes.namespaces,
+            stale_after_seconds=kubernetes.stale_after,
+            report=report,
+        )
+        for mirror in (inventory, records):
+            stack.callback(mirror.stop)
+            mirror.start()
+        events = _events(api, settings, report)
+        events.start()
+        stack.callback(events.flush, _FLUSH_SECONDS)
+        _wait_synced((inventory, records), stop, kubernetes.timeout)
+        yield ClusterSide(
+            inventory=inventory,
+            records=records,
+            actuator=ClusterActuator(api),
+            observers=(events,),
+        )
+
+
+def _events(api: Api, settings: Settings, report: Callable[[str], None]) -> EventObserver:
+    """Who we are comes from the pod's downward API; outside of a pod, from the machine."""
+    watched = settings.kubernetes.namespaces
+    namespace = os.environ.get("POD_NAMESPACE") or (watched[0] if watched else "default")
+    name = os.environ.get("POD_NAME") or None
+    return EventObserver(
+        api,
+        operator=operator_pod(namespace, name, os.environ.get("POD_UID", "")),
+        instance=name or socket.gethostname(),
+        report=report,
+    )
+
+
+def _wait_synced(
+    mirrors: Sequence[ClusterInventory | ClusterRecords], stop: threading.Event, seconds: float
+) -> None:
+    deadline = time.monotonic() + seconds
+    for mirror in mirrors:
+        while not mirror.wait_synced(_STOP_CHECK_SECONDS):
+            if stop.is_set() or time.monotonic() > deadline:
+                return
+
+
+def shadowed(cluster: ClusterSide) -> ClusterSide:
+    """The same cluster for a dry run: it is read, and nothing at all is written."""
+    return ClusterSide(
+        inventory=cluster.inventory,
+        records=ShadowRecords(cluster.records),
+        actuator=ShadowActuator(),
+    )
+
+
+@dataclass(slots=True)
+class Outages:
+    """Remembers whether Prometheus or the cluster failed to answer."""
+
+    seen: bool = False
+
+    def notify(self, happening: Happening) -> None:
+        """Take note."""
+        if isinstance(happening, SourceLost | TickFailed):
+            self.seen = True
+
+
+@contextlib.contextmanager
+def ready_loop(
+    settings: Settings,
+    cluster: ClusterSide,
+    *,
+    dry_run: bool,
+    serve: bool,
+    log: FilteringBoundLogger,
+    observers: Sequence[Observer],
+) -> Iterator[Loop]:
+    """A loop with all that it needs; what was opened is closed in the opposite order.
+
+    Args:
+        settings: The settings in force.
+        cluster: The Kubernetes side.
+        dry_run: Whether nothing at all may be written.
+        serve: Whether to answer at the HTTP endpoints.
+        log: Where to say what happens.
+        observers: Whom to tell besides log, metrics and cluster.
+
+    Raises:
+        ConfigError: No address of Prometheus is set, or the HTTP address cannot be listened at.
+    """
+    with ExitStack() as stack:
+        source = stack.enter_context(closing(_source(settings)))
+        registry = CollectorRegistry()
+        silence = max(_SILENT_SECONDS, _SILENT_INTERVALS * settings.interval)
+        health = Health(silence, time.monotonic)
+        metrics = MetricsObserver(registry, VERSION, lambda: source.queries_sent)
+        if serve:
+            application = endpoints(registry, health)
+            address, port = settings.http.address, settings.http.port
+            port = stack.enter_context(serving(application, address, port))
+            log.info("serving metrics and health", address=address, port=port)
+        side = shadowed(cluster) if dry_run else cluster
+        yield Loop(
+            source=source,
+            inventory=side.inventory,
+            records=side.records,
+            actuator=side.actuator,
+            observers=(LogObserver(log), metrics, health, *side.observers, *observers),
+            policy=settings.policy(dry_run=dry_run),
+        )
+
+
+def _source(settings: Settings) -> PrometheusSource:
+    return PrometheusSource(
+        connect(access(settings)),
+        settings.names(),
+        rate_window_seconds=settings.rate_window,
+        warm_up_seconds=settings.warm_up,
+        timeout_seconds=settings.prometheus.timeout,
+    )

@@ -1,0 +1,109 @@
+"""``gc-tuner run``: the loop, until told to stop."""
+
+import gc
+import threading
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from prometheus_client import disable_created_metrics
+from rich.console import Console
+
+from tuner.bootstrap import Outages, access, logger, open_cluster, ready_loop, require_reachable
+from tuner.cli.termination import stop_event
+from tuner.instrumentation.table import TableObserver
+from tuner.schedule import Clocks, tick_until
+from tuner.settings import Flags, LogFormat, Settings, load
+
+EXIT_UNAVAILABLE = 3
+"""Exit code of ``--once`` where Prometheus or the cluster gave no answer."""
+_COLLECT_AFTER = (50_000, 20, 100)
+"""Python's own collector costs more than the work at 10,000 workloads with its defaults."""
+
+
+def run(  # noqa: PLR0913 - one argument a flag
+    *,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="YAML file with settings; see config/default.yaml."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be done; write nothing at all.")
+    ] = False,
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="One tick, print it, and exit: 3 where nothing could be read."),
+    ] = False,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Kubeconfig of the cluster.")
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Context of the kubeconfig.")
+    ] = None,
+    prometheus_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Such as http://prometheus:9090.")
+    ] = None,
+    log_format: Annotated[
+        LogFormat | None, typer.Option(help="By default readable on a terminal, else JSON.")
+    ] = None,
+) -> None:
+    """Watch the cluster's Go services and tune those that asked for it, until told to stop.
+
+    Exit codes: 0 when told to stop, 2 when the configuration cannot be used, 3 when --once found no
+    Prometheus or no cluster.
+    """
+    flags = _flags(
+        {
+            ("kubernetes", "kubeconfig"): ("--kubeconfig", kubeconfig),
+            ("kubernetes", "context"): ("--context", context),
+            ("prometheus", "url"): ("--prometheus-url", prometheus_url),
+            ("log", "format"): ("--log-format", log_format),
+        }
+    )
+    with stop_event() as stop:
+        settings = load(config, flags)
+        raise typer.Exit(_run(settings, stop, dry_run=dry_run, once=once))
+
+
+def _flags(given: dict[tuple[str, str], tuple[str, object]]) -> Flags:
+    fields: dict[str, dict[str, Any]] = {}
+    names: dict[tuple[str | int, ...], str] = {}
+    for (section, name), (flag, value) in given.items():
+        if value is not None:
+            fields.setdefault(section, {})[name] = value
+            names[section, name] = flag
+    return Flags(fields, names)
+
+
+def _run(settings: Settings, stop: threading.Event, *, dry_run: bool, once: bool) -> int:
+    require_reachable(access(settings))
+    disable_created_metrics()  # type: ignore[no-untyped-call] # one more series for each counter
+    log = logger(settings)
+    outages = Outages()
+    table = TableObserver(Console())
+    observers = (outages, table) if dry_run or once else (outages,)
+    with (
+        open_cluster(settings, stop, log) as cluster,
+        ready_loop(
+            settings,
+            cluster,
+            dry_run=dry_run,
+            serve=not once,
+            log=log,
+            observers=observers,
+        ) as loop,
+    ):
+        if once:
+            loop.tick(time.time())
+            return EXIT_UNAVAILABLE if outages.seen else 0
+        _calm_collector()
+        tick_until(stop.wait, loop.tick, settings.interval, Clocks())
+    return 0
+
+
+def _calm_collector() -> None:
+    """Leave what start-up made out of Python's garbage collection, and collect less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)

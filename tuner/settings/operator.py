@@ -1,0 +1,342 @@
+"""The settings of the operator: every number that steers it, with its default.
+
+``config/default.yaml`` says the same for people. Defaults that steer the loops are those of the
+control law (``docs/control-law.md``).
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from tuner.model.policy import ControlLaw, MemoryBudget, Policy, Profile, Timing, TrialRules
+from tuner.model.workload import Mode
+from tuner.prometheus.metric_names import MetricNames
+from tuner.prometheus.queries import Query, check, check_selector, queries
+from tuner.settings.duration import Duration, format_duration
+from tuner.settings.metrics import MetricsSettings
+from tuner.settings.section import Count, Headers, Names, Number, Ratio, Section
+
+GOGC_GREATEST = 999_999
+"""Six digits: what the admission policy lets pass."""
+FEWEST_SAMPLES = 2
+"""A rate needs two samples."""
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL; None where it has no such parts."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.port != 0
+    except ValueError:
+        return None
+    return parts if usable else None
+
+
+class PrometheusSettings(Section):
+    """Where the figures come from."""
+
+    url: str | None = None
+    timeout: Duration = 10.0
+    bearer_token_file: Path | None = None
+    headers: Headers = Field(default_factory=dict)
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    selector: str = ""
+    metrics: MetricsSettings = MetricsSettings()
+
+    @field_validator("url")
+    @classmethod
+    def _absolute(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = _split(url)
+        if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"{url!r} is not a URL: write one such as http://prometheus:9090")
+        if parts.query or parts.fragment:
+            raise ValueError(f"{url!r} has a query or fragment: write the base address alone")
+        return url
+
+    @field_validator("selector")
+    @classmethod
+    def _matchers(cls, selector: str) -> str:
+        check_selector(selector)
+        return selector
+
+    @model_validator(mode="after")
+    def _pair_certificate_and_key(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("certFile and keyFile belong together: set both or neither")
+        return self
+
+
+class KubernetesSettings(Section):
+    """Which cluster, and which part of it."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    namespaces: Names = ()
+    timeout: Duration = 10.0
+    stale_after: Duration = 120.0
+
+
+class GogcBounds(Section):
+    """Range in which the loops move GOGC, percent."""
+
+    lowest: Count = Field(ge=1, le=GOGC_GREATEST)
+    highest: Count = Field(ge=1, le=GOGC_GREATEST)
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if self.lowest > self.highest:
+            raise ValueError(f"lowest {self.lowest} is above highest {self.highest}")
+        return self
+
+
+class ProfileSettings(Section):
+    """One tier of services."""
+
+    gc_share_target: Ratio = Field(lt=0.95)
+    memory_set_point: Ratio
+    memory_budget: MemoryBudget = MemoryBudget.REQUEST
+    gogc_bounds: GogcBounds
+    cooldown: Duration
+
+    def profile(self, name: str) -> Profile:
+        """The tier as the core knows it."""
+        return Profile(
+            name=name,
+            gc_share_target=self.gc_share_target,
+            memory_set_point=self.memory_set_point,
+            memory_budget=self.memory_budget,
+            gogc_lowest=self.gogc_bounds.lowest,
+            gogc_highest=self.gogc_bounds.highest,
+            cooldown_seconds=self.cooldown,
+        )
+
+
+class ProfileName(StrEnum):
+    """Values of the annotation ``gc-tuner.io/profile``."""
+
+    CRITICAL = "critical"
+    NORMAL = "normal"
+    BEST_EFFORT = "best-effort"
+
+
+class Profiles(Section):
+    """The tiers."""
+
+    critical: ProfileSettings = ProfileSettings(
+        gc_share_target=0.03,
+        memory_set_point=0.88,
+        gogc_bounds=GogcBounds(lowest=100, highest=1600),
+        cooldown="30m",
+    )
+    normal: ProfileSettings = ProfileSettings(
+        gc_share_target=0.04,
+        memory_set_point=0.90,
+        gogc_bounds=GogcBounds(lowest=75, highest=1600),
+        cooldown="15m",
+    )
+    best_effort: ProfileSettings = Field(
+        default=ProfileSettings(
+            gc_share_target=0.08,
+            memory_set_point=0.90,
+            gogc_bounds=GogcBounds(lowest=50, highest=1600),
+            cooldown="10m",
+        ),
+        serialization_alias=ProfileName.BEST_EFFORT,
+    )
+
+    def by_name(self) -> dict[str, Profile]:
+        """The tiers as the core knows them."""
+        settings = {
+            ProfileName.CRITICAL: self.critical,
+            ProfileName.NORMAL: self.normal,
+            ProfileName.BEST_EFFORT: self.best_effort,
+        }
+        return {name.value: each.profile(name.value) for name, each in settings.items()}
+
+
+class TrialSettings(Section):
+    """When a change counts as judged."""
+
+    windows: Count = Field(default=5, ge=2)
+    requests: Count = Field(default=1000, ge=1)
+    settle_cycles: Count = Field(default=3, ge=0)
+    effect: Ratio = 0.02
+    harm: Ratio = 0.05
+    load_shift: Ratio = 0.30
+    restart_spread: Ratio = 0.02
+    patience: Count = Field(default=15, ge=2)
+
+    @model_validator(mode="after")
+    def _leave_time(self) -> Self:
+        if self.patience < self.windows:
+            raise ValueError(
+                f"patience {self.patience} is shorter than windows {self.windows}: "
+                "no trial could reach a verdict"
+            )
+        return self
+
+    def rules(self) -> TrialRules:
+        """The rules as the core knows them."""
+        return TrialRules(
+            windows=self.windows,
+            requests=self.requests,
+            settle_cycles=self.settle_cycles,
+            effect_ratio=self.effect,
+            harm_ratio=self.harm,
+            load_shift_ratio=self.load_shift,
+            restart_spread_ratio=self.restart_spread,
+            patience_windows=self.patience,
+        )
+
+
+class LawSettings(Section):
+    """Constants of the control law."""
+
+    alpha: Number = Field(default=1.05, gt=0, le=2)
+    cost_seconds_per_byte: Number = Field(default=0.7e-9, gt=0, lt=1e-6)
+    step_ratio: Number = Field(default=2.0, gt=1)
+    worth: Ratio = 0.02
+    ceiling_margin: Ratio = Field(default=0.95)
+    slowest_cycle: Duration = 60.0
+
+    def law(self) -> ControlLaw:
+        """The constants as the core knows them."""
+        return ControlLaw(
+            alpha=self.alpha,
+            cost_seconds_per_byte=self.cost_seconds_per_byte,
+            step_ratio=self.step_ratio,
+            worth_ratio=self.worth,
+            ceiling_margin=self.ceiling_margin,
+            slowest_cycles_per_second=1 / self.slowest_cycle,
+        )
+
+
+class HttpSettings(Section):
+    """Where the operator's own metrics and health are served."""
+
+    address: str = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus come from outside the pod
+    port: Count = Field(default=8080, ge=0, le=65535)
+
+
+class LogFormat(StrEnum):
+    """How the log is written."""
+
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogLevel(StrEnum):
+    """Least severity that is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogSettings(Section):
+    """The operator's log, on standard error."""
+
+    format: LogFormat = LogFormat.AUTO
+    level: LogLevel = LogLevel.INFO
+
+
+def _yaml_off(value: object) -> object:
+    """YAML 1.1 reads a bare ``off`` as false."""
+    return Mode.OFF if value is False else value
+
+
+class Settings(Section):
+    """Everything that the operator can be told."""
+
+    prometheus: PrometheusSettings = PrometheusSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    mode: Annotated[Mode, BeforeValidator(_yaml_off)] = Mode.RECOMMEND
+    interval: Duration = 15.0
+    rate_window: Duration = 60.0
+    warm_up: Duration = 60.0
+    stale_after: Duration = 60.0
+    samples_per_window: Count = Field(default=4, ge=FEWEST_SAMPLES)
+    revert_pause: Duration = 900.0
+    plan_lifetime: Duration = 300.0
+    profiles: Profiles = Profiles()
+    default_profile: ProfileName = ProfileName.NORMAL
+    trial: TrialSettings = TrialSettings()
+    law: LawSettings = LawSettings()
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+
+    @field_validator("mode")
+    @classmethod
+    def _refuse_auto(cls, mode: Mode) -> Mode:
+        if mode is Mode.AUTO:
+            raise ValueError(
+                "auto cannot be the default for all workloads: use recommend or off here, and "
+                "label each workload that may be changed with gc-tuner.io/mode=auto"
+            )
+        return mode
+
+    @model_validator(mode="after")
+    def _render(self) -> Self:
+        for query in self.queries():
+            try:
+                check(query.text)
+            except ValueError as error:
+                raise ValueError(
+                    f"prometheus.selector and prometheus.metrics make the query for {query.name} "
+                    f"one that Prometheus refuses: {error}"
+                ) from None
+        return self
+
+    @model_validator(mode="after")
+    def _see_all_load(self) -> Self:
+        if self.rate_window < self.interval:
+            raise ValueError(
+                f"rateWindow {format_duration(self.rate_window)} is shorter than interval "
+                f"{format_duration(self.interval)}: load between two windows would go unseen"
+            )
+        return self
+
+    def names(self) -> MetricNames:
+        """Names of metrics and labels, with the selector."""
+        return self.prometheus.metrics.names(selector=self.prometheus.selector)
+
+    def queries(self) -> tuple[Query, ...]:
+        """What is asked of Prometheus on every tick."""
+        return queries(
+            self.names(),
+            rate_window_seconds=self.rate_window,
+            warm_up_seconds=self.warm_up,
+        )
+
+    def policy(self, *, dry_run: bool) -> Policy:
+        """What the core is told.
+
+        Args:
+            dry_run: Whether nothing at all may be written.
+        """
+        return Policy(
+            default_mode=self.mode,
+            dry_run=dry_run,
+            profiles=self.profiles.by_name(),
+            default_profile=self.default_profile.value,
+            timing=Timing(
+                interval_seconds=self.interval,
+                rate_window_seconds=self.rate_window,
+                warm_up_seconds=self.warm_up,
+                stale_after_seconds=self.stale_after,
+                samples_per_window=self.samples_per_window,
+                revert_pause_seconds=self.revert_pause,
+                plan_lifetime_seconds=self.plan_lifetime,
+            ),
+            trial=self.trial.rules(),
+            law=self.law.law(),
+        )
