@@ -1,0 +1,201 @@
+"""Others act on the cluster too, and metrics come and go."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import pytest
+
+from tests.scenarios.worlds import BUSY, POLICY, SHORT, Stage, key_of
+from tuner.model.decision import Hold
+from tuner.model.happening import SourceFound, SourceLost
+from tuner.model.reason import Reason
+from tuner.model.trial import Phase, Verdict
+from tuner.model.workload import GOGC, Workload, WorkloadKey
+from tuner.simulation import SimulatedCluster
+
+WINDOW = POLICY.timing.rate_window_seconds
+
+
+def ready(stage: Stage) -> bool:
+    """Whether the next tick would write."""
+    decision = stage.decision()
+    return isinstance(decision, Hold) and decision.detail.startswith("4 of 5 rate windows")
+
+
+def hold_of(stage: Stage) -> Reason:
+    decision = stage.decision()
+    assert isinstance(decision, Hold), decision
+    return decision.reason
+
+
+class Meddler:
+    """An inventory in which somebody else acts between our look at a workload and our write."""
+
+    def __init__(
+        self, cluster: SimulatedCluster, act: Callable[[WorkloadKey], None], times: int
+    ) -> None:
+        self._cluster = cluster
+        self._act = act
+        self._times = times
+
+    def workloads(self) -> Mapping[WorkloadKey, Workload]:
+        return self._cluster.workloads()
+
+    def fetch(self, key: WorkloadKey) -> Workload:
+        fetched = self._cluster.fetch(key)
+        if self._times > 0:
+            self._times -= 1
+            self._act(key)
+        return fetched
+
+
+@pytest.mark.parametrize("minutes", [2, 10])
+@pytest.mark.parametrize(
+    "when",
+    [
+        ready,
+        lambda stage: stage.phase() is Phase.ROLLING_OUT,
+        lambda stage: stage.phase() is Phase.SETTLING,
+        lambda stage: stage.phase() is Phase.MEASURING,
+        lambda stage: bool(stage.outcomes()),
+    ],
+    ids=["before the change", "rolling out", "settling", "measuring", "after the verdict"],
+)
+def test_in_an_outage_nothing_is_written_nor_until_a_full_window_after(
+    when: Callable[[Stage], bool], minutes: int
+) -> None:
+    stage = Stage(BUSY)
+    stage.until(when)
+    written, workload = len(stage.cluster.written), stage.writes()
+    stage.world.source.outage = "connection refused"
+    stage.run(minutes * 4)
+    assert stage.writes() == workload
+    assert len(stage.cluster.written) - written <= 3, "a rollout that ends is all there is to tell"
+    (lost,) = stage.story.of(SourceLost)
+    assert lost.cause == "unreachable"
+
+    back = stage.cluster.now
+    stage.world.source.outage = None
+    stage.until(lambda stage: stage.writes() > workload)
+    assert [each.at for each in stage.cluster.written if each.what == "workload"][
+        -1
+    ] > back + WINDOW
+    (found,) = stage.story.of(SourceFound)
+    assert found.outage_seconds == pytest.approx(minutes * 60, abs=15)
+    stage.run(200)
+    assert stage.verdicts() == [Verdict.CONFIRMED, Verdict.CONFIRMED]
+    assert stage.gogc() == "280"
+
+
+def test_a_gap_in_the_samples_is_not_taken_for_a_figure() -> None:
+    stage = Stage(BUSY)
+    stage.until(ready)
+    stage.world.source.scraping = False
+    for _ in range(3):
+        stage.run(15)
+        assert stage.writes() == 0
+        assert hold_of(stage) is Reason.NO_DATA
+    stage.world.source.scraping = True
+    stage.until_verdict()
+    assert stage.verdicts() == [Verdict.CONFIRMED]
+
+
+@pytest.mark.parametrize("phase", [Phase.ROLLING_OUT, Phase.MEASURING, None])
+def test_whoever_takes_our_value_away_is_left_alone(phase: Phase | None) -> None:
+    stage = Stage(BUSY)
+    stage.until_phase(phase) if phase else stage.until_verdict()
+    taken = stage.cluster.now
+    stage.cluster.set_env(key_of(BUSY), GOGC, None, owner="kubectl-rollout")
+    stage.run(20)
+    assert hold_of(stage) is Reason.REVERTED_BY_OTHER
+    if phase is not None:
+        assert stage.verdicts() == [Verdict.VOID]
+    stage.run(int(POLICY.timing.revert_pause_seconds / 15) - 20)
+    assert stage.writes(since=taken) == 0
+    assert stage.gogc() is None
+
+
+def test_a_value_that_somebody_else_put_in_place_of_ours_is_theirs() -> None:
+    stage = Stage(BUSY)
+    stage.until_verdict()
+    taken = stage.cluster.now
+    stage.cluster.set_env(key_of(BUSY), GOGC, "150", owner="kubectl-edit")
+    stage.run(200)
+    assert hold_of(stage) is Reason.OWNED_BY_OTHER
+    assert stage.writes(since=taken) == 0
+    assert stage.gogc() == "150"
+
+
+def test_a_change_is_retried_on_a_workload_that_moved_and_loses_nobodys_update() -> None:
+    stage = Stage(BUSY)
+
+    def annotate(key: WorkloadKey) -> None:
+        stage.cluster.annotate(key, team="shop")
+
+    stage.meddle(Meddler(stage.cluster, annotate, times=2))
+    stage.until_verdict()
+    assert stage.verdicts() == [Verdict.CONFIRMED]
+    assert stage.writes() == 1
+    assert stage.gogc() == "200"
+    assert stage.cluster.fetch(stage.key).annotations == {"team": "shop"}
+
+
+def test_a_workload_that_never_stands_still_is_not_written_to() -> None:
+    stage = Stage(BUSY)
+
+    def annotate(key: WorkloadKey) -> None:
+        stage.cluster.annotate(key, team=f"{stage.cluster.now}")
+
+    stage.meddle(Meddler(stage.cluster, annotate, times=1000))
+    stage.until_verdict()
+    assert stage.verdicts() == [Verdict.VOID]
+    assert hold_of(stage) is Reason.WORKLOAD_CHANGED
+    assert stage.writes() == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"), [("150", Reason.OWNED_BY_OTHER), (None, Reason.ROLLOUT_IN_PROGRESS)]
+)
+def test_what_others_did_just_before_the_write_counts(value: str | None, reason: Reason) -> None:
+    stage = Stage(BUSY)
+
+    def act(key: WorkloadKey) -> None:
+        if value is None:
+            stage.cluster.set_env(key, "GOMEMLIMIT", "900MiB", owner="kubectl-edit")
+        else:
+            stage.cluster.set_env(key, GOGC, value, owner="kubectl-edit")
+
+    stage.meddle(Meddler(stage.cluster, act, times=1))
+    stage.until_verdict()
+    assert stage.verdicts() == [Verdict.VOID]
+    assert hold_of(stage) is reason
+    assert stage.writes() == 0
+    assert stage.gogc() == value
+
+
+def test_two_services_of_a_namespace_are_never_rolled_out_at_once() -> None:
+    services = [replace(BUSY, name=f"busy-{place}") for place in range(3)]
+    stage = Stage(*services, SHORT)
+    stage.run(600)
+    assert stage.rollouts_at_once == 1
+    values = [
+        workload.containers[0].literal(GOGC) for workload in stage.cluster.workloads().values()
+    ]
+    assert values[:3] == ["280"] * 3
+    assert values[3] is not None, "memory safety got its turn"
+
+
+def test_namespaces_do_not_wait_for_each_other() -> None:
+    stage = Stage(*(replace(BUSY, namespace=name) for name in ("one", "two")))
+    stage.run(60)
+    assert stage.rollouts_at_once == 2
+    assert stage.writes() == 2
+
+
+def test_one_services_trouble_is_not_the_others() -> None:
+    lame = replace(BUSY, name="lame", annotations={"profile": "gold"})
+    owned = replace(BUSY, name="owned", gogc="100")
+    stage = Stage(BUSY, lame, owned)
+    stage.run(300)
+    assert stage.gogc() == "280"
+    assert stage.writes() == 2

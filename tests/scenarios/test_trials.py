@@ -1,0 +1,246 @@
+"""What happens to a change between its plan and its verdict."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tests.scenarios.worlds import BUSY, LOAD, MIB, Stage, key_of
+from tuner.model.decision import Hold
+from tuner.model.reason import Reason
+from tuner.model.trial import Phase, Verdict
+from tuner.simulation import Fault
+from tuner.simulation.streams import step, total
+from tuner.simulation.world import BEGINNING
+
+ROOMY = replace(BUSY, name="roomy", memory_request_bytes=4096 * MIB, memory_limit_bytes=4096 * MIB)
+DEATHS = {Fault.DEATH_BEFORE, Fault.DEATH_AFTER}
+
+
+def harm_above(gogc: float) -> Callable[[float], float]:
+    """Costs a request .3 ms more wherever GOGC is above this."""
+    return lambda value: 0.3e-3 if value > gogc else 0.0
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["running on", "restarted"])
+@pytest.mark.parametrize("fault", list(Fault))
+def test_a_write_that_failed_or_was_not_answered_ends_in_one_rollout(
+    fault: Fault, restart: bool
+) -> None:
+    stage = Stage(BUSY)
+    stage.cluster.faults.append(fault)
+    stage.until(lambda stage: not stage.cluster.faults)
+    if fault not in DEATHS:
+        decision = stage.decision()
+        assert isinstance(decision, Hold)
+        assert decision.reason is Reason.CLUSTER_UNAVAILABLE
+    record = stage.record()
+    assert record is not None
+    assert record.trial is not None
+    planned = record.trial
+    assert planned.phase is Phase.PLANNED
+    if restart:
+        stage.world.restart()
+
+    stage.until_phase(Phase.MEASURING)
+    record = stage.record()
+    assert record is not None
+    assert record.trial is not None
+    assert record.trial.started_at == planned.started_at
+    assert record.trial.change == planned.change
+    stage.until_verdict()
+    assert stage.verdicts() == [Verdict.CONFIRMED]
+    assert stage.writes() == 1
+
+
+def test_a_plan_that_could_not_be_written_for_long_is_given_up() -> None:
+    stage = Stage(BUSY)
+    stage.cluster.faults.extend([Fault.LOST] * 30)
+    stage.until_verdict()
+    assert stage.verdicts() == [Verdict.VOID]
+    assert "too old" in stage.outcomes()[0].detail
+    assert stage.writes() == 0
+
+
+def test_a_record_whose_answer_was_lost_is_a_record_all_the_same() -> None:
+    stage = Stage(BUSY)
+    stage.run(20)
+    stage.cluster.record_faults.extend([Fault.UNANSWERED] * 10)
+    while stage.writes() == 0:
+        stage.run(1)
+        record = stage.record()
+        assert stage.writes() == 0 or (record is not None and record.trial is not None)
+    stage.until_verdict()
+    assert stage.verdicts() == [Verdict.CONFIRMED]
+    assert stage.writes() == 1
+
+
+@pytest.mark.parametrize("fault", [Fault.LOST, Fault.DEATH_BEFORE])
+def test_without_a_record_nothing_is_written_to_the_workload(fault: Fault) -> None:
+    stage = Stage(BUSY)
+    stage.run(20)
+    stage.cluster.record_faults.extend([fault] * 10)
+    while stage.cluster.record_faults:
+        assert stage.writes() == 0
+        stage.run(1)
+    stage.until_verdict()
+    assert stage.verdicts() == [Verdict.CONFIRMED]
+    assert stage.writes() == 1
+
+
+def test_a_controller_that_dies_after_each_record_gets_there_in_one_rollout() -> None:
+    stage = Stage(BUSY)
+    stage.cluster.record_faults.extend([Fault.DEATH_AFTER] * 6)
+    stage.until_verdict()
+    assert not stage.cluster.record_faults
+    assert stage.verdicts() == [Verdict.CONFIRMED]
+    assert stage.writes() == 1
+
+
+def test_every_write_to_a_workload_follows_a_record_of_it() -> None:
+    stage = Stage(replace(ROOMY, harm=harm_above(200)))
+    stage.run(200)
+    written = stage.cluster.written
+    assert stage.writes() == 3
+    for place, each in enumerate(written):
+        if each.what == "workload":
+            assert (written[place - 1].what, written[place - 1].at) == ("record", each.at)
+
+
+@pytest.mark.parametrize("phase", [Phase.ROLLING_OUT, Phase.SETTLING, Phase.MEASURING])
+@pytest.mark.parametrize("ticks_later", [0, 1, 5])
+def test_a_restarted_controller_goes_on_without_a_write(phase: Phase, ticks_later: int) -> None:
+    stage = Stage(BUSY)
+    stage.until_phase(phase)
+    record = stage.record()
+    assert record is not None
+    assert record.trial is not None
+    stage.run(ticks_later)
+    stage.world.restart()
+    stage.until_verdict()
+    (outcome,) = stage.outcomes()
+    assert outcome.verdict is Verdict.CONFIRMED
+    assert outcome.change == record.trial.change
+    assert outcome.predicted_saving_ratio == record.trial.prediction.cpu_saving_ratio
+    assert stage.writes() == 1
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_a_controller_that_never_lives_long_never_writes(every: int) -> None:
+    stage = Stage(BUSY)
+    for _ in range(60):
+        stage.world.restart()
+        stage.run(every)
+    assert stage.writes() == 0
+
+
+@pytest.mark.parametrize(("bearable", "left"), [(100, None), (200, "200")])
+def test_a_change_that_does_harm_is_taken_back_exactly_and_not_tried_again(
+    bearable: int, left: str | None
+) -> None:
+    stage = Stage(replace(ROOMY, harm=harm_above(bearable)))
+    stage.until(lambda stage: Verdict.REGRESSED in stage.verdicts())
+    stage.run(20)
+    assert stage.gogc() == left
+    record = stage.record()
+    assert record is not None
+    assert record.trial is None
+    assert (record.applied.gogc if record.applied is not None else None) == left
+
+    written = stage.writes()
+    stage.run(400)
+    assert stage.writes() == written
+    assert stage.gogc() == left
+    decision = stage.decision()
+    assert isinstance(decision, Hold)
+    assert decision.reason is Reason.DIRECTION_CLOSED
+
+
+def test_errors_that_came_with_a_change_take_it_back() -> None:
+    stage = Stage(replace(ROOMY, error_ratio=step(0.001, 0.05, at=1e9 + 400)))
+    stage.until(lambda stage: Verdict.REGRESSED in stage.verdicts())
+    stage.run(10)
+    assert stage.gogc() is None
+
+
+def test_a_closed_direction_opens_when_the_load_has_changed() -> None:
+    stage = Stage(
+        replace(
+            ROOMY,
+            harm=harm_above(100),
+            requests_per_second=total(LOAD, step(0, -300, at=1e9 + 4 * 3600)),
+        )
+    )
+    stage.run(950)
+    assert stage.verdicts() == [Verdict.REGRESSED]
+    stage.until_verdict(2)
+    assert stage.outcomes()[1].change.after == "200"
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["running on", "restarted"])
+@pytest.mark.parametrize("fault", list(Fault))
+def test_a_rollback_whose_write_failed_is_carried_out_all_the_same(
+    fault: Fault, restart: bool
+) -> None:
+    stage = Stage(replace(ROOMY, harm=harm_above(100)))
+    stage.until_phase(Phase.MEASURING)
+    stage.cluster.faults.append(fault)
+    stage.until(lambda stage: not stage.cluster.faults)
+    assert stage.verdicts() == [Verdict.REGRESSED]
+    if restart:
+        stage.world.restart()
+    stage.run(10)
+    assert stage.gogc() is None
+    assert stage.writes() == 2
+
+
+def test_a_rollback_is_not_given_up_however_long_it_cannot_be_written() -> None:
+    stage = Stage(replace(ROOMY, harm=harm_above(100)))
+    stage.until_phase(Phase.MEASURING)
+    stage.cluster.faults.extend([Fault.LOST] * 100)
+    stage.until(lambda stage: not stage.cluster.faults)
+    stage.run(10)
+    assert stage.gogc() is None
+    assert stage.verdicts() == [Verdict.REGRESSED]
+
+
+@pytest.mark.parametrize("phase", [Phase.ROLLING_OUT, Phase.SETTLING, Phase.MEASURING])
+def test_another_deploy_in_the_middle_of_a_trial_voids_it(phase: Phase) -> None:
+    stage = Stage(BUSY)
+    stage.until_phase(phase)
+    stage.cluster.change_template(key_of(BUSY), "second")
+    stage.run(1)
+    assert stage.verdicts() == [Verdict.VOID]
+    assert stage.gogc() == "200"
+    stage.run(40)
+    assert stage.writes() == 1
+    stage.until_verdict(2)
+    assert stage.verdicts()[1] is Verdict.CONFIRMED
+
+
+@pytest.mark.parametrize("factor", [0.4, 1.8])
+def test_a_load_that_moved_in_the_middle_of_a_trial_gives_no_verdict(factor: float) -> None:
+    moved = total(LOAD, step(0, 600 * (factor - 1), at=1e9 + 600))
+    stage = Stage(replace(ROOMY, requests_per_second=moved))
+    stage.until_verdict()
+    (outcome,) = stage.outcomes()
+    assert outcome.verdict is Verdict.INCONCLUSIVE
+    assert outcome.measured_saving_ratio is None
+    assert int(stage.gogc() or 0) >= 200, "what was never judged is not taken back"
+
+
+def test_pods_that_are_killed_again_and_again_under_a_change_get_the_prior_value_back() -> None:
+    jump = step(231e6, 400e6, at=BEGINNING + 600)  # in the middle of the first trial
+    untuned = Stage(replace(BUSY, live_bytes=jump, mode="recommend"))
+    untuned.run(480)
+    assert untuned.cluster.oom_kills == 0
+
+    stage = Stage(replace(BUSY, live_bytes=jump))
+    stage.until(lambda stage: stage.cluster.oom_kills > 0)
+    stage.until_verdict()
+    assert stage.verdicts() == [Verdict.REGRESSED]
+    stage.run(20)
+    assert stage.gogc() is None
+    killed = stage.cluster.oom_kills
+    stage.run(480)
+    assert stage.cluster.oom_kills == killed

@@ -1,0 +1,171 @@
+"""Services to tune, and a world with everything that happened in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from tuner.loop import Loop
+from tuner.model.decision import Decision
+from tuner.model.happening import ChangeWritten, Happening, TickEnded, TrialEnded
+from tuner.model.policy import Policy
+from tuner.model.record import Record
+from tuner.model.trial import Outcome, Phase, Verdict
+from tuner.model.workload import GOGC, Kind, Rollout, WorkloadKey
+from tuner.ports import Inventory
+from tuner.settings import Settings
+from tuner.simulation import ControllerDied, Pod, Service, World
+from tuner.simulation.streams import constant, noise, total
+
+MIB = 1024 * 1024
+POLICY = Settings().policy(dry_run=False)
+LOAD = total(constant(600), noise(30, hold=60, seed=1))
+BUSY = Service(
+    name="busy",
+    requests_per_second=LOAD,
+    garbage_bytes_per_request=300e3,
+    work_seconds_per_request=0.26e-3,
+    live_bytes=constant(231e6),
+)
+"""GC takes nearly half of its CPU; it gains from two larger steps, then memory is full."""
+IDLE = replace(
+    BUSY,
+    name="idle",
+    garbage_bytes_per_request=40e3,
+    work_seconds_per_request=1e-3,
+    live_bytes=constant(30e6),
+    cost_seconds_per_byte=0.05e-9,
+)
+"""GC costs next to nothing."""
+SHORT = replace(
+    BUSY,
+    name="short",
+    requests_per_second=total(constant(300), noise(15, hold=60, seed=3)),
+    live_bytes=constant(445e6),
+    memory_request_bytes=900 * MIB,
+    memory_limit_bytes=900 * MIB,
+)
+"""The live heap nearly fills the container."""
+
+_Kind = TypeVar("_Kind", bound=Happening)
+
+
+def key_of(service: Service) -> WorkloadKey:
+    return WorkloadKey(service.namespace, Kind.DEPLOYMENT, service.name)
+
+
+@dataclass
+class Story:
+    """Everything that the loop told, in order."""
+
+    told: list[Happening] = field(default_factory=list)
+
+    def notify(self, happening: Happening) -> None:
+        self.told.append(happening)
+
+    def of(self, kind: type[_Kind]) -> list[_Kind]:
+        return [each for each in self.told if isinstance(each, kind)]
+
+
+class Stage:
+    """A world, its story, and what happens on it while it runs."""
+
+    def __init__(self, *services: Service, policy: Policy = POLICY, seed: int = 1) -> None:
+        self.story = Story()
+        self.world = World(services, policy, observers=(self.story,), seed=seed)
+        self.cluster = self.world.cluster
+        self.key = key_of(services[0])
+        self.rollouts_at_once = 0
+        """Most workloads that were seen rolling out at the same time."""
+        self._last: TickEnded | None = None
+
+    def run(self, ticks: int) -> None:
+        """Tick so many times; a controller that dies is started anew."""
+        for _ in range(ticks):
+            try:
+                ended = self.world.tick()
+            except ControllerDied:
+                self.world.restart()
+                continue
+            assert isinstance(ended, TickEnded)
+            self._last = ended
+            rolling = [
+                each
+                for each in self.cluster.workloads().values()
+                if each.rollout is not Rollout.COMPLETE
+            ]
+            self.rollouts_at_once = max(self.rollouts_at_once, len(rolling))
+
+    def until(self, reached: Callable[["Stage"], bool], ticks: int = 400) -> None:
+        """Tick until something is so; it has to be within so many ticks."""
+        for _ in range(ticks):
+            if reached(self):
+                return
+            self.run(1)
+        raise AssertionError(f"not reached in {ticks} ticks; last: {self.decision()}")
+
+    def until_verdict(self, count: int = 1) -> None:
+        """Tick until so many trials have ended."""
+        self.until(lambda stage: len(stage.outcomes()) >= count)
+
+    def until_phase(self, phase: Phase) -> None:
+        """Tick until the first service's trial is in a phase."""
+        self.until(lambda stage: stage.phase() is phase)
+
+    def meddle(self, inventory: Inventory) -> None:
+        """Let the loop see the cluster through somebody else's eyes."""
+        self.world.loop = Loop(
+            source=self.world.source,
+            inventory=inventory,
+            records=self.cluster,
+            actuator=self.cluster,
+            observers=(self.story,),
+            policy=self.world.policy,
+        )
+
+    def phase(self) -> Phase | None:
+        """Phase of the first service's trial."""
+        record = self.record()
+        return record.trial.phase if record is not None and record.trial is not None else None
+
+    def record(self) -> Record | None:
+        """Record of the first service."""
+        return self.cluster.all().get(self.key)
+
+    def decision(self, key: WorkloadKey | None = None) -> Decision | None:
+        """Newest decision on a service, the first by default."""
+        if self._last is None:
+            return None
+        each = self._last.assessments.get(key or self.key)
+        return None if each is None else each.decision
+
+    def gogc(self) -> str | None:
+        """GOGC in the manifest of the first service; None: not set."""
+        (container,) = self.cluster.workloads()[self.key].containers
+        return container.literal(GOGC)
+
+    def writes(self, what: str = "workload", *, since: float = 0.0) -> int:
+        """How many writes of a kind the cluster accepted after a moment."""
+        return sum(each.what == what and each.at > since for each in self.cluster.written)
+
+    def changes(self) -> list[ChangeWritten]:
+        return self.story.of(ChangeWritten)
+
+    def outcomes(self) -> list[Outcome]:
+        return [each.outcome for each in self.story.of(TrialEnded)]
+
+    def verdicts(self) -> list[Verdict]:
+        return [each.verdict for each in self.outcomes()]
+
+    def cpu_per_request(self, ticks: int = 20) -> float:
+        """What a request really costs the first service, seconds, over some ticks from now."""
+        before = _spent(self.cluster.pods(self.key))
+        self.run(ticks)
+        after = _spent(self.cluster.pods(self.key))
+        return (after[0] - before[0]) / (after[1] - before[1])
+
+
+def _spent(pods: list[Pod]) -> tuple[float, float]:
+    return (
+        sum(pod.counters.cpu_seconds for pod in pods),
+        sum(pod.counters.requests for pod in pods),
+    )

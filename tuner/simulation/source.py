@@ -1,0 +1,248 @@
+"""The plant as a metrics source: what Prometheus would make of its pods."""
+
+import math
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from statistics import fmean
+
+from tuner.errors import SourceError
+from tuner.model.reading import ContainerKey, Quantity, Readings
+from tuner.model.workload import WorkloadKey
+from tuner.simulation.cluster import CONTAINER, SimulatedCluster
+from tuner.simulation.plant import Counters, Pod, Service
+
+GOGC_OFF = 1.8e19
+GOMEMLIMIT_UNSET = float(2**63 - 1)
+FLOOR_SECONDS = 600.0
+"""How far back the smallest heap is looked for."""
+LOOKBACK_SECONDS = 300.0
+"""Age of the newest sample from which on Prometheus no longer shows a series."""
+P99_OVER_P95 = 1.6
+
+_COUNTED: dict[Quantity, Callable[[Counters], float]] = {
+    Quantity.CPU_CORES: lambda each: each.cpu_seconds,
+    Quantity.GC_CYCLES_PER_SECOND: lambda each: each.cycles,
+    Quantity.ALLOCATED_BYTES_PER_SECOND: lambda each: each.allocated_bytes,
+    Quantity.REQUESTS_PER_SECOND: lambda each: each.requests,
+    Quantity.ERRORS_PER_SECOND: lambda each: each.errors,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """What one scrape of a pod brings."""
+
+    counters: Counters
+    live_bytes: float
+    goal_bytes: float
+    heap_bytes: float
+    resident_bytes: float
+
+
+@dataclass(slots=True)
+class _Scraped:
+    """A process and its samples, oldest first, as far back as anything looks."""
+
+    pod: Pod
+    started_at: float
+    samples: deque[_Sample]
+
+    @property
+    def newest(self) -> _Sample:
+        return self.samples[-1]
+
+    @property
+    def floor_bytes(self) -> float:
+        """Smallest heap seen."""
+        return min(sample.heap_bytes for sample in self.samples)
+
+    def within(self, since: float) -> Sequence[_Sample]:
+        """The samples after a moment, the newest first."""
+        return list(takewhile(lambda each: each.counters.at > since, reversed(self.samples)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """One process over a rate window."""
+
+    of: _Scraped
+    samples: Sequence[_Sample]
+    """The newest first."""
+
+    def rate(self, count: Callable[[Counters], float]) -> float:
+        """Growth of a counter per second."""
+        new, old = self.samples[0].counters, self.samples[-1].counters
+        return (count(new) - count(old)) / (new.at - old.at)
+
+    @property
+    def goal_bytes(self) -> float:
+        return fmean(sample.goal_bytes for sample in self.samples)
+
+    @property
+    def live_bytes(self) -> float:
+        return fmean(sample.live_bytes for sample in self.samples)
+
+    @property
+    def derived_bytes(self) -> float | None:
+        """Live heap out of heap goal, GOGC and stacks: right while GOGC binds."""
+        pod = self.of.pod
+        if pod.gogc >= GOGC_OFF:
+            return None
+        return (100 * self.goal_bytes - pod.gogc * pod.service.stack_bytes) / (100 + pod.gogc)
+
+    @property
+    def known_live_bytes(self) -> float:
+        """The best that the metrics of this process tell of its live heap."""
+        if self.of.pod.service.runtime_metrics:
+            return self.live_bytes
+        derived = self.derived_bytes
+        return self.of.floor_bytes if derived is None else derived
+
+
+class PlantSource:
+    """Scrapes the plant and answers as the queries would.
+
+    Attributes:
+        outage: Why there is no answer; None while there is.
+        scraping: Whether the pods can be scraped; False makes a gap in their series.
+    """
+
+    def __init__(
+        self, cluster: SimulatedCluster, *, rate_window_seconds: float, warm_up_seconds: float
+    ) -> None:
+        """Scrape nothing yet.
+
+        Args:
+            cluster: Where the pods are.
+            rate_window_seconds: Window of every rate.
+            warm_up_seconds: How long a pod's figures are left out after its start.
+        """
+        self.outage: str | None = None
+        self.scraping = True
+        self._cluster = cluster
+        self._window = rate_window_seconds
+        self._warm_up = warm_up_seconds
+        self._scraped: dict[WorkloadKey, dict[str, _Scraped]] = {}
+
+    def scrape(self) -> None:
+        """Take a sample of every pod that runs."""
+        if not self.scraping:
+            return
+        now = self._cluster.now
+        self._scraped = {
+            key: {
+                pod.name: self._sampled(key, pod, now)
+                for pod in self._cluster.pods(key)
+                if math.isfinite(pod.ready_at)
+            }
+            for key in self._cluster.services()
+        }
+
+    def read(self, at: float) -> Readings:
+        """All figures as of the last scrape.
+
+        Raises:
+            SourceError: There is an outage.
+        """
+        if self.outage is not None:
+            raise SourceError("unreachable", self.outage)
+        services = self._cluster.services()
+        readings = {
+            ContainerKey(key, CONTAINER): self._reading(services[key], scraped.values(), at)
+            for key, scraped in self._scraped.items()
+            if key in services
+        }
+        return Readings(at, {key: reading for key, reading in readings.items() if reading})
+
+    def _sampled(self, key: WorkloadKey, pod: Pod, now: float) -> _Scraped:
+        known = self._scraped.get(key, {}).get(pod.name)
+        if known is None or known.started_at != pod.started_at:
+            known = _Scraped(pod, pod.started_at, deque())
+        known.samples.append(
+            _Sample(
+                replace(pod.counters),
+                pod.live_bytes(now),
+                pod.goal_bytes,
+                pod.heap_bytes,
+                pod.resident_bytes(),
+            )
+        )
+        while known.samples[0].counters.at < now - FLOOR_SECONDS:
+            known.samples.popleft()
+        return known
+
+    def _reading(
+        self, service: Service, scraped: Collection[_Scraped], at: float
+    ) -> dict[Quantity, float]:
+        shown = [each for each in scraped if at - each.newest.counters.at < LOOKBACK_SECONDS]
+        if not shown:
+            return {}
+        reading = {
+            Quantity.PODS_ALL: float(len(shown)),
+            Quantity.SAMPLE_AGE_SECONDS: max(at - each.newest.counters.at for each in shown),
+        }
+        grown = [each for each in shown if at - each.started_at > self._warm_up + self._window]
+        if not grown:
+            return reading
+        windows = [_Window(each, each.within(at - self._window)) for each in grown]
+        reading[Quantity.PODS] = float(len(grown))
+        reading[Quantity.SAMPLES_IN_WINDOW] = float(min(len(each.samples) for each in windows))
+        reading |= _settings(grown)
+        reading |= _gauges(service, [each for each in windows if each.samples])
+        reading |= _rates(service, [each for each in windows if len(each.samples) > 1])
+        return reading
+
+
+def _settings(scraped: Sequence[_Scraped]) -> dict[Quantity, float]:
+    gogc = [min(each.pod.gogc, GOGC_OFF) for each in scraped]
+    limits = [min(each.pod.gomemlimit_bytes, GOMEMLIMIT_UNSET) for each in scraped]
+    return {
+        Quantity.GOGC_LOWEST: min(gogc),
+        Quantity.GOGC_HIGHEST: max(gogc),
+        Quantity.GOMEMLIMIT_BYTES: min(limits),
+        Quantity.RESIDENT_BYTES: max(each.newest.resident_bytes for each in scraped),
+        Quantity.LIVE_FLOOR_BYTES: max(each.floor_bytes for each in scraped),
+    }
+
+
+def _gauges(service: Service, windows: Sequence[_Window]) -> dict[Quantity, float]:
+    """Means over the window, of the worst pod."""
+    if not windows:
+        return {}
+    gauges = {
+        Quantity.HEAP_GOAL_BYTES: max(each.goal_bytes for each in windows),
+        Quantity.STACK_BYTES: service.stack_bytes,
+        Quantity.NON_HEAP_BYTES: service.non_heap_bytes,
+        Quantity.UNKNOWN_BYTES: service.unknown_bytes,
+    }
+    derived = [each.derived_bytes for each in windows if each.derived_bytes is not None]
+    if derived:
+        gauges[Quantity.LIVE_DERIVED_BYTES] = max(derived)
+    if service.runtime_metrics:
+        gauges[Quantity.LIVE_EXPORTED_BYTES] = max(each.live_bytes for each in windows)
+    return gauges
+
+
+def _rates(service: Service, windows: Sequence[_Window]) -> dict[Quantity, float]:
+    """Growth between the oldest and the newest sample of the window, summed over pods."""
+    if not windows:
+        return {}
+    rates = {
+        quantity: sum(each.rate(count) for each in windows) for quantity, count in _COUNTED.items()
+    }
+    rates[Quantity.MARKED_BYTES_PER_SECOND] = sum(
+        each.rate(_COUNTED[Quantity.GC_CYCLES_PER_SECOND]) * each.known_live_bytes
+        for each in windows
+    )
+    if service.runtime_metrics:
+        rates[Quantity.GC_CPU_CORES] = sum(
+            each.rate(lambda counters: counters.gc_cpu_seconds) for each in windows
+        )
+    waited = sum(each.rate(lambda counters: counters.latency_sum_seconds) for each in windows)
+    requests = rates[Quantity.REQUESTS_PER_SECOND]
+    p95 = waited / requests if requests > 0 else math.nan
+    rates[Quantity.LATENCY_P95_SECONDS] = p95
+    rates[Quantity.LATENCY_P99_SECONDS] = P99_OVER_P95 * p95
+    return rates
