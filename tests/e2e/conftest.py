@@ -1,0 +1,46 @@
+"""One cluster of processes for the whole session, a fresh namespace for each test."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.stage import Stage, set_stage
+from tests.e2e.testbed.binaries import build_all
+from tests.e2e.testbed.cluster import Cluster
+from tests.e2e.testbed.processes import terminated_as_interrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests on the stage come last: its services keep both cores busy, and others would wait."""
+    items.sort(key=lambda item: "stage" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session")
+def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
+    # The first build takes minutes: its progress must not be captured.
+    with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        binaries = build_all()
+    with terminated_as_interrupt(), Cluster.start(binaries=binaries) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stage(cluster: Cluster) -> Iterator[Stage]:
+    with set_stage(cluster) as running:
+        yield running
+
+
+@pytest.fixture
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())
+    name = f"{words[:50].strip('-')}-{secrets.token_hex(3)}"
+    cluster.create_namespace(name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")

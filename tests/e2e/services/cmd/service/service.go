@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+	"runtime/metrics"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"gctuner.test/services/internal/barrier"
+	"gctuner.test/services/internal/liveheap"
+	"gctuner.test/services/internal/toil"
+)
+
+const workPath = "/work"
+
+var durationBuckets = []float64{
+	.0005, .001, .0015, .002, .003, .004, .005, .0075, .01, .015, .02, .03, .05, .075,
+	.1, .15, .2, .3, .5, .75, 1, 2.5, 5, 10,
+}
+
+// answer holds the metrics of one status code, looked up once instead of on each request.
+type answer struct {
+	count    prometheus.Counter
+	duration prometheus.Observer
+}
+
+// service is the sample service without its listener and signals.
+type service struct {
+	config   config
+	heap     *liveheap.Heap
+	leak     *liveheap.Leak
+	barrier  *barrier.Barrier
+	registry *prometheus.Registry
+	answers  map[int]answer
+
+	ready     atomic.Bool
+	draining  atomic.Bool
+	penalised atomic.Bool
+	served    atomic.Int64
+	sink      atomic.Uint64
+}
+
+func newService(c config) *service {
+	s := &service{
+		config:   c,
+		heap:     liveheap.New(c.liveHeapKind),
+		leak:     liveheap.NewLeak(c.leakBytes),
+		barrier:  barrier.New(c.barrierThreshold),
+		registry: prometheus.NewRegistry(),
+		answers:  make(map[int]answer),
+	}
+	goCollector := collectors.NewGoCollector()
+	if c.allRuntimeMetrics {
+		goCollector = collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(
+			collectors.GoRuntimeMetricsRule{
+				Matcher: regexp.MustCompile(`^/gc/heap/live:bytes$|^/cpu/classes/.*`),
+			}))
+	}
+	labels := []string{"code", "method", "path"}
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "http_requests_total", Help: "Answers by status code.",
+	}, labels)
+	durations := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "http_request_duration_seconds",
+		Help:    "Time from the request's arrival in the handler to its answer.",
+		Buckets: durationBuckets,
+	}, labels)
+	s.registry.MustRegister(
+		goCollector,
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		requests, durations, s.barrier,
+	)
+	codes := []int{http.StatusOK, http.StatusInternalServerError, http.StatusServiceUnavailable}
+	for _, code := range codes {
+		values := []string{strconv.Itoa(code), http.MethodGet, workPath}
+		s.answers[code] = answer{
+			count:    requests.WithLabelValues(values...),
+			duration: durations.WithLabelValues(values...),
+		}
+	}
+	return s
+}
+
+// build makes the live heap, after which the service is ready.
+func (s *service) build() {
+	s.heap.Resize(s.config.liveHeapBytes)
+	s.ready.Store(true)
+}
+
+// swing moves the live heap until ctx ends.
+func (s *service) swing(ctx context.Context) {
+	if s.config.swing.Period == 0 {
+		return
+	}
+	started := time.Now()
+	everyTick(ctx, 500*time.Millisecond, func() {
+		factor := s.config.swing.Factor(time.Since(started))
+		s.heap.Resize(int64(factor * float64(s.config.liveHeapBytes)))
+	})
+}
+
+// watchGOGC keeps the penalty in step with the GOGC in force until ctx ends.
+func (s *service) watchGOGC(ctx context.Context) {
+	if s.config.penalty.latency == 0 {
+		return
+	}
+	watch := func() { s.penalised.Store(observedGOGC() > s.config.penalty.gogcPercent) }
+	watch()
+	everyTick(ctx, time.Second, watch)
+}
+
+func everyTick(ctx context.Context, interval time.Duration, do func()) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			do()
+		}
+	}
+}
+
+// observedGOGC is the GOGC in force, in percent; about 1.8e19 when it is off.
+func observedGOGC() float64 {
+	sample := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	metrics.Read(sample)
+	return float64(sample[0].Value.Uint64())
+}
+
+// observedMemoryLimit is the memory limit in force, in bytes; MaxInt64 when there is none.
+func observedMemoryLimit() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/gomemlimit:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// drain makes the service unready and asks callers to let go of their connections.
+func (s *service) drain() { s.draining.Store(true) }
+
+func (s *service) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+workPath, s.work)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		switch {
+		case s.draining.Load():
+			http.Error(w, "shutting down", http.StatusServiceUnavailable)
+		case !s.ready.Load():
+			http.Error(w, "building the live heap", http.StatusServiceUnavailable)
+		default:
+			fmt.Fprintln(w, "ready")
+		}
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
+	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if s.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		mux.ServeHTTP(w, request)
+	})
+}
+
+func (s *service) work(w http.ResponseWriter, _ *http.Request) {
+	started := time.Now()
+	if !s.barrier.Enter() {
+		s.reply(w, http.StatusServiceUnavailable, "refused by the barrier", started)
+		return
+	}
+	defer s.barrier.Leave()
+	if s.penalised.Load() {
+		time.Sleep(s.config.penalty.latency)
+	}
+	s.sink.Store(toil.Do(s.config.iterations, s.config.garbageBytes))
+	s.leak.Keep()
+	if isError(s.served.Add(1), s.config.errorRatio) {
+		s.reply(w, http.StatusInternalServerError, "failed on purpose", started)
+		return
+	}
+	s.reply(w, http.StatusOK, "ok", started)
+}
+
+// isError spreads errors evenly: of the first n requests, the whole part of n*ratio are errors.
+func isError(n int64, ratio float64) bool {
+	return int64(float64(n)*ratio) > int64(float64(n-1)*ratio)
+}
+
+func (s *service) reply(w http.ResponseWriter, code int, text string, started time.Time) {
+	answer := s.answers[code]
+	answer.count.Inc()
+	answer.duration.Observe(time.Since(started).Seconds())
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(code)
+	fmt.Fprintln(w, text)
+}

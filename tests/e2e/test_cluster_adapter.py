@@ -1,0 +1,587 @@
+"""The adapters of `tuner.cluster` against the real API server."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+import pytest
+
+from tuner.cluster import (
+    Api,
+    ClusterAccess,
+    ClusterActuator,
+    ClusterInventory,
+    ClusterRecords,
+    EventObserver,
+    connect,
+    operator_pod,
+)
+from tuner.errors import ConflictError, GoneError, RefusedError, UnavailableError
+from tuner.model.decision import Hold
+from tuner.model.happening import ChangeWritten, HoldBegan, SourceFound, SourceLost, TrialEnded
+from tuner.model.reason import Reason
+from tuner.model.record import Applied, Learned, Observed, Recommended, Record, Verb
+from tuner.model.trial import Change, Level, Outcome, Phase, Spread, Trial, Verdict
+from tuner.model.tuning import Prediction
+from tuner.model.workload import EnvEntry, Kind, Mode, Rollout, Workload, WorkloadKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.e2e.testbed.cluster import Cluster
+
+T = TypeVar("T")
+
+RAISE = Change("app", "GOGC", None, "200")
+LOWER = Change("app", "GOGC", "200", None)
+
+
+def full_record(at: float) -> Record:
+    """A record with every field set, and a None wherever one can stand."""
+    spread = Spread(median=0.000452, deviation=1.5e-7, windows=5)
+    level = Level(
+        at=at,
+        cpu_seconds_per_request=spread,
+        cpu_seconds_per_allocated_byte=spread,
+        gc_share=0.262,
+        cpu_cores=0.9,
+        requests_per_second=2000.0,
+        allocated_bytes_per_second=5e8,
+        marked_bytes_per_second=1e9,
+        resident_bytes=612 << 20,
+        errors_ratio=0.0,
+        latency_p95_seconds=0.0042,
+        pods=2,
+    )
+    bare = msgspec.structs.replace(
+        level,
+        cpu_seconds_per_request=None,
+        requests_per_second=None,
+        errors_ratio=None,
+        latency_p95_seconds=None,
+    )
+    trial = Trial(
+        change=RAISE,
+        reason=Reason.GC_COST,
+        prediction=Prediction(cpu_saving_ratio=0.127, memory_peak_bytes=1 << 40),
+        baseline=level,
+        template_digest="d" * 64,
+        phase=Phase.MEASURING,
+        started_at=at + 1,
+        phase_at=at + 2,
+        suspected=True,
+    )
+    outcomes = (
+        Outcome(at, RAISE, Reason.GC_COST, Verdict.CONFIRMED, "CPU fell", 0.127, 0.131, 2000.0),
+        Outcome(at, LOWER, Reason.ROLLBACK, Verdict.VOID, "the image changed", -0.1),
+    )
+    record = Record(
+        mode=Mode.AUTO,
+        decision=Verb.APPLY,
+        reason=Reason.GC_COST,
+        message='ümlauts, "quotes" and\nlines',
+        observed=Observed(at, "off", 0.262, "measured", 231 << 20, 612 << 20, 0.9, 1.5, 0.1, 0.2),
+        recommended=Recommended(gogc=330, cpu_saving_ratio=0.183, memory_peak_bytes=1 << 30),
+        applied=Applied("app", None, None, at),
+        trial=trial,
+        learned=Learned(cost_seconds_per_byte=3.1e-10),
+        history=outcomes * 5,
+        reverted_at=at + 3,
+    )
+    assert all(getattr(record, name) != default for name, default in _defaults(record).items())
+    return msgspec.structs.replace(
+        record, trial=msgspec.structs.replace(trial, baseline=bare, suspected=False)
+    )
+
+
+def _defaults(record: Record) -> dict[str, Any]:
+    return {each.name: each.default for each in msgspec.structs.fields(record)}
+
+
+@dataclass(frozen=True)
+class Adapters:
+    """The adapters for one namespace, and the namespace as its users see it."""
+
+    cluster: Cluster
+    namespace: str
+    api: Api
+    inventory: ClusterInventory
+    records: ClusterRecords
+    actuator: ClusterActuator
+    reports: list[str]
+
+    def key(self, name: str = "web") -> WorkloadKey:
+        return WorkloadKey(self.namespace, Kind.DEPLOYMENT, name)
+
+    def deploy(self, name: str = "web", **options: Any) -> Workload:  # noqa: ANN401 - passed on
+        """Apply a Deployment without pods, and wait until it is rolled out."""
+        self.cluster.apply([manifest(name, **options)], namespace=self.namespace)
+        return self.rolled_out(name)
+
+    def rolled_out(self, name: str = "web") -> Workload:
+        """Wait until the deployment controller is done with a Deployment."""
+        return self.until(lambda: self._complete(name))
+
+    def _complete(self, name: str) -> Workload | None:
+        workload = self.inventory.fetch(self.key(name))
+        return workload if workload.rollout is Rollout.COMPLETE else None
+
+    def until(self, found: Callable[[], T | None], seconds: float = 20.0) -> T:
+        """Poll until something true is found."""
+        deadline = time.monotonic() + seconds
+        while not (result := found()):
+            assert time.monotonic() < deadline, "not in time"
+            time.sleep(0.05)
+        return result
+
+    def live(self, name: str = "web") -> dict[str, Any]:
+        return self.cluster.get("deployment", name, "--namespace", self.namespace)
+
+    def kubectl(self, *arguments: str) -> str:
+        return self.cluster.kubectl("--namespace", self.namespace, *arguments)
+
+
+def manifest(
+    name: str,
+    *,
+    env: tuple[tuple[str, str], ...] = (("ZETA", "1"), ("ALPHA", "2")),
+    cause: str | None = None,
+) -> dict[str, Any]:
+    annotations = {} if cause is None else {"kubernetes.io/change-cause": cause}
+    entries = [{"name": each, "value": value} for each, value in env]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "annotations": annotations},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {
+                    "containers": [
+                        {"name": "zulu", "image": "testbed/service", "env": entries},
+                        {"name": "app", "image": "testbed/service", "env": entries},
+                        {"name": "bare", "image": "testbed/service"},
+                    ]
+                },
+            },
+        },
+    }
+
+
+@contextlib.contextmanager
+def adapted(cluster: Cluster, namespace: str, kubeconfig: Path) -> Iterator[Adapters]:
+    reports: list[str] = []
+    api = connect(ClusterAccess(kubeconfig=kubeconfig, timeout_seconds=5.0))
+    inventory = ClusterInventory(api, [namespace], stale_after_seconds=120.0, report=reports.append)
+    records = ClusterRecords(
+        api, inventory, [namespace], stale_after_seconds=120.0, report=reports.append
+    )
+    inventory.start()
+    records.start()
+    try:
+        assert inventory.wait_synced(20.0)
+        assert records.wait_synced(20.0)
+        actuator = ClusterActuator(api)
+        yield Adapters(cluster, namespace, api, inventory, records, actuator, reports)
+    finally:
+        inventory.stop()
+        records.stop()
+        api.close()
+
+
+@pytest.fixture
+def adapters(cluster: Cluster, namespace: str) -> Iterator[Adapters]:
+    """The adapters with the rights that `tuner/cluster/__init__.py` lists, and no others."""
+    rbac = "rbac.authorization.k8s.io"
+    metadata = {"name": "adapters", "namespace": namespace}
+    read = ["get", "list", "watch"]
+    rules = [
+        {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": [*read, "patch"]},
+        {
+            "apiGroups": ["gc-tuner.io"],
+            "resources": ["gctunings"],
+            "verbs": [*read, "create", "delete"],
+        },
+        {"apiGroups": ["gc-tuner.io"], "resources": ["gctunings/status"], "verbs": ["update"]},
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+    ]
+    account = {"kind": "ServiceAccount", "name": "adapters", "namespace": namespace}
+    cluster.apply(
+        [
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
+            {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": metadata, "rules": rules},
+            {
+                "apiVersion": f"{rbac}/v1",
+                "kind": "RoleBinding",
+                "metadata": metadata,
+                "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "adapters"},
+                "subjects": [account],
+            },
+        ]
+    )
+    kubeconfig = cluster.service_account_kubeconfig(namespace, "adapters")
+    with adapted(cluster, namespace, kubeconfig) as opened:
+        yield opened
+
+
+def test_a_full_record_comes_back_without_loss(adapters: Adapters) -> None:
+    workload = adapters.deploy()
+    at = 1700000000.123457
+    record = full_record(at)
+    adapters.records.save(workload, record)
+    assert adapters.records.all() == {workload.key: record}
+    with adapted(adapters.cluster, adapters.namespace, adapters.cluster.kubeconfig) as another:
+        assert another.records.all() == {workload.key: record}
+    assert adapters.reports == []
+
+
+def test_every_field_of_the_record_can_be_set(adapters: Adapters) -> None:
+    workload = adapters.deploy()
+    record = full_record(1700000000.0)
+    assert record.trial is not None
+    assert record.trial.baseline is not None
+    level = msgspec.structs.replace(
+        record.trial.baseline,
+        cpu_seconds_per_request=Spread(1.0, 2.0, 3),
+        requests_per_second=1.0,
+        errors_ratio=0.5,
+        latency_p95_seconds=0.1,
+    )
+    record = msgspec.structs.replace(
+        record,
+        applied=Applied("app", "200", "100", 1.0),
+        trial=msgspec.structs.replace(record.trial, baseline=level, suspected=True),
+    )
+    adapters.records.save(workload, record)
+    assert adapters.records.all() == {workload.key: record}
+
+
+def test_a_record_is_owned_by_its_workload_and_written_by_gc_tuner(adapters: Adapters) -> None:
+    workload = adapters.deploy()
+    adapters.records.save(workload, full_record(1.0))
+    found = adapters.cluster.get(
+        *("gct", "deployment-web", "--namespace", adapters.namespace, "--show-managed-fields")
+    )
+    assert found["metadata"]["ownerReferences"] == [
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "name": "web",
+            "uid": workload.uid,
+            "controller": False,
+        }
+    ]
+    assert {each["manager"] for each in found["metadata"]["managedFields"]} == {"gc-tuner"}
+    header, row = adapters.kubectl("get", "gct", "--output", "wide").splitlines()
+    shown = dict(zip(header.split(), row.split(), strict=False))
+    shown.pop("AGE")
+    assert shown == {
+        "NAME": "deployment-web",
+        "TARGET": "web",
+        "MODE": "auto",
+        "GOGC": "off",
+        "RECOMMENDED": "330",
+        "SAVING": "0.183",
+        "DECISION": "Apply",
+        "REASON": "gc_cost",
+        "VERDICT": "Confirmed",
+        "PREDICTED": "0.127",
+        "MEASURED": "0.131",
+        "PHASE": "Measuring",
+        "MESSAGE": "ümlauts,",
+    }
+
+
+def test_a_record_goes_with_its_workload_and_does_not_come_back(adapters: Adapters) -> None:
+    workload = adapters.deploy()
+    adapters.records.save(workload, full_record(1.0))
+    adapters.kubectl("delete", "deployment", "web")
+    # The garbage collector looks for new kinds of objects every 30 s.
+    adapters.until(lambda: not adapters.records.all(), 60.0)
+    adapters.until(lambda: not adapters.inventory.workloads())
+    with pytest.raises(GoneError):
+        adapters.inventory.fetch(workload.key)
+
+
+def test_a_record_deleted_by_hand_is_made_anew(adapters: Adapters) -> None:
+    workload = adapters.deploy()
+    adapters.records.save(workload, full_record(1.0))
+    adapters.kubectl("delete", "gct", "deployment-web")
+    adapters.records.save(workload, full_record(2.0))
+    assert adapters.records.all() == {workload.key: full_record(2.0)}
+
+
+def test_no_record_is_made_anew_for_a_workload_that_was_just_deleted(adapters: Adapters) -> None:
+    workload = adapters.deploy()
+    adapters.records.save(workload, full_record(1.0))
+    adapters.kubectl("delete", "gct,deployment", "--all", "--wait")
+    with pytest.raises(GoneError):
+        # Whether or not the mirror has heard of it by now.
+        adapters.records.save(workload, full_record(2.0))
+    assert adapters.cluster.get("gct", "--namespace", adapters.namespace)["items"] == []
+
+
+def test_a_workload_made_anew_gets_a_record_of_its_own(adapters: Adapters) -> None:
+    old = adapters.deploy()
+    adapters.records.save(old, full_record(1.0))
+    adapters.kubectl("delete", "deployment", "web", "--cascade=orphan")
+    new = adapters.deploy()
+    assert new.uid != old.uid
+    adapters.until(lambda: adapters.inventory.workloads()[new.key].uid == new.uid)
+    assert adapters.records.all() == {}
+    adapters.records.save(new, full_record(2.0))
+    assert adapters.records.all() == {new.key: full_record(2.0)}
+    time.sleep(1.0)  # Time for the garbage collector to take it, if it would.
+    assert adapters.records.all() == {new.key: full_record(2.0)}
+
+
+def test_a_conflict_with_another_writer_is_won(adapters: Adapters) -> None:
+    workload = adapters.deploy()
+    adapters.records.save(workload, full_record(1.0))
+    adapters.kubectl("annotate", "gct", "deployment-web", "seen=yes")
+    adapters.records.save(workload, full_record(2.0))
+    assert adapters.records.all() == {workload.key: full_record(2.0)}
+
+
+def test_the_definition_refuses_what_is_no_record(adapters: Adapters) -> None:
+    workload = adapters.deploy()
+    adapters.records.save(workload, full_record(1.0))
+    patch = '{"status": {"reason": "because"}}'
+    said = adapters.cluster.kubectl(
+        *("--namespace", adapters.namespace, "patch", "gct", "deployment-web", "--type=merge"),
+        *("--subresource=status", "--patch", patch, "--output=json"),
+        check=False,
+    )
+    assert said == ""
+    assert adapters.records.all() == {workload.key: full_record(1.0)}
+
+
+def test_a_change_touches_one_entry_and_taking_it_back_leaves_no_trace(adapters: Adapters) -> None:
+    workload = adapters.deploy()
+    before = adapters.live()["spec"]
+    written = adapters.actuator.write(workload, RAISE, "GOGC unset -> 200")
+    container = written.container("app")
+    assert container is not None
+    assert container.env == {"GOGC": EnvEntry("200", owners=("gc-tuner",))}
+    assert written.template_digest == workload.template_digest
+    assert written.generation == workload.generation + 1
+    changed = adapters.live()["spec"]
+    containers = changed["template"]["spec"]["containers"]
+    assert [each["name"] for each in containers] == ["zulu", "app", "bare"]
+    rest = [each for each in containers[1]["env"] if each["name"] != "GOGC"]
+    assert [each["name"] for each in rest] == ["ZETA", "ALPHA"]
+    containers[1]["env"] = rest
+    assert changed == before
+    back = adapters.actuator.write(adapters.rolled_out(), LOWER, "GOGC 200 -> unset")
+    assert adapters.live()["spec"] == before
+    assert back.template_digest == workload.template_digest
+    adapters.rolled_out()
+    sets = adapters.cluster.get("replicasets", "--namespace", adapters.namespace)["items"]
+    assert len(sets) == 2  # The first one serves again.
+
+
+def test_a_value_is_changed_where_it_stands(adapters: Adapters) -> None:
+    order = (("ZETA", "1"), ("GOGC", "100"), ("ALPHA", "2"))
+    workload = adapters.deploy(env=order)
+    adapters.actuator.write(workload, Change("app", "GOGC", "100", "200"), "x")
+    zulu, app, _ = adapters.live()["spec"]["template"]["spec"]["containers"]
+    assert [each["name"] for each in app["env"]] == ["ZETA", "GOGC", "ALPHA"]
+    assert [each["value"] for each in zulu["env"]] == ["1", "100", "2"]
+    adapters.actuator.write(adapters.rolled_out(), Change("app", "GOGC", "200", "100"), "x")
+    _, app, _ = adapters.live()["spec"]["template"]["spec"]["containers"]
+    assert [(each["name"], each["value"]) for each in app["env"]] == list(order)
+
+
+def test_a_container_without_env_gets_and_loses_it(adapters: Adapters) -> None:
+    workload = adapters.deploy()
+    before = adapters.live()["spec"]
+    written = adapters.actuator.write(workload, on_bare(RAISE), "x")
+    assert written.template_digest == workload.template_digest
+    back = adapters.actuator.write(adapters.rolled_out(), on_bare(LOWER), "x")
+    assert back.template_digest == workload.template_digest
+    after = adapters.live()["spec"]
+    env = after["template"]["spec"]["containers"][2].pop("env", [])
+    assert env == []
+    assert after == before
+
+
+def on_bare(change: Change) -> Change:
+    return msgspec.structs.replace(change, container="bare")
+
+
+def test_our_entry_outlives_the_owners_next_apply(adapters: Adapters) -> None:
+    adapters.actuator.write(adapters.deploy(), RAISE, "x")
+    again = adapters.deploy()
+    container = again.container("app")
+    assert container is not None
+    assert container.env == {"GOGC": EnvEntry("200", owners=("gc-tuner",))}
+
+
+def test_owners_are_known_by_their_field_managers(adapters: Adapters) -> None:
+    adapters.deploy(env=(("GOGC", "100"), ("A", "b")))
+    adapters.kubectl("set", "env", "deployment/web", "--containers=app", "GOGC=150")
+    adapters.kubectl("set", "env", "deployment/web", "--containers=bare", "GOGC=80")
+    found = adapters.inventory.fetch(adapters.key())
+    owners = {each.name: each.env["GOGC"].owners for each in found.containers}
+    assert owners == {
+        "zulu": ("kubectl-client-side-apply",),
+        "app": ("kubectl-client-side-apply", "kubectl-set"),
+        "bare": ("kubectl-set",),
+    }
+
+
+def test_a_write_at_a_stale_version_changes_nothing(adapters: Adapters) -> None:
+    workload = adapters.deploy()
+    adapters.kubectl("annotate", "deployment", "web", "touched=yes")
+    with pytest.raises(ConflictError, match=r"patch deployment .*: 409"):
+        adapters.actuator.write(workload, RAISE, "x")
+    assert adapters.inventory.fetch(workload.key).containers == workload.containers
+
+
+def test_a_write_to_a_workload_that_is_gone(adapters: Adapters) -> None:
+    workload = adapters.deploy()
+    adapters.kubectl("delete", "deployment", "web")
+    with pytest.raises(GoneError):
+        adapters.actuator.write(workload, RAISE, "x")
+
+
+def test_a_write_to_a_workload_made_anew_changes_nothing(adapters: Adapters) -> None:
+    workload = adapters.deploy()
+    adapters.kubectl("delete", "deployment", "web")
+    adapters.deploy()
+    with pytest.raises(ConflictError):
+        adapters.actuator.write(workload, RAISE, "x")
+
+
+def test_a_reference_is_not_overwritten(adapters: Adapters) -> None:
+    adapters.deploy()
+    adapters.kubectl("create", "configmap", "values", "--from-literal=GOGC=100")
+    adapters.kubectl("set", "env", "deployment/web", "--containers=app", "--from=configmap/values")
+    workload = adapters.rolled_out()
+    container = workload.container("app")
+    assert container is not None
+    assert container.env["GOGC"].value is None
+    with pytest.raises(RefusedError, match="422"):
+        adapters.actuator.write(workload, RAISE, "x")
+
+
+def test_the_cause_stays_in_the_history_and_not_on_the_workload(adapters: Adapters) -> None:
+    written = adapters.actuator.write(adapters.deploy(), RAISE, "GOGC unset -> 200")
+    assert written.change_cause == "gc-tuner: GOGC unset -> 200"
+    adapters.actuator.clear_cause(adapters.rolled_out())
+    # It counts as a generation, though nothing is rolled out.
+    cleared = adapters.rolled_out()
+    assert cleared.change_cause is None
+    sets = adapters.cluster.get("replicasets", "--namespace", adapters.namespace)["items"]
+    assert len(sets) == 2
+    history = adapters.kubectl("rollout", "history", "deployment/web")
+    assert "gc-tuner: GOGC unset -> 200" in history
+
+
+def test_the_users_cause_is_left_alone(adapters: Adapters) -> None:
+    written = adapters.actuator.write(adapters.deploy(cause="release 7"), RAISE, "x")
+    assert written.change_cause == "release 7"
+    adapters.actuator.clear_cause(written)
+    assert adapters.inventory.fetch(adapters.key()).change_cause == "release 7"
+
+
+def test_the_view_follows_the_cluster(adapters: Adapters) -> None:
+    adapters.deploy("one")
+    adapters.deploy("two")
+    keys = {adapters.key("one"), adapters.key("two")}
+    adapters.until(lambda: adapters.inventory.workloads().keys() == keys)
+    adapters.kubectl("label", "deployment", "one", "gc-tuner.io/mode=auto")
+    one = adapters.key("one")
+    adapters.until(lambda: adapters.inventory.workloads()[one].label_mode == "auto")
+    adapters.kubectl("delete", "deployment", "two")
+    adapters.until(lambda: adapters.inventory.workloads().keys() == {one})
+    view = adapters.inventory.workloads()[one]
+    assert view == replace(adapters.inventory.fetch(one), resource_version=view.resource_version)
+
+
+def test_a_workload_on_its_way_out_is_not_seen(adapters: Adapters) -> None:
+    adapters.deploy()
+    finalizer = '{"metadata": {"finalizers": ["test.gc-tuner.io/hold"]}}'
+    adapters.kubectl("patch", "deployment", "web", "--patch", finalizer)
+    adapters.kubectl("delete", "deployment", "web", "--wait=false")
+    adapters.until(lambda: not adapters.inventory.workloads())
+    with pytest.raises(GoneError, match="being deleted"):
+        adapters.inventory.fetch(adapters.key())
+    adapters.kubectl("patch", "deployment", "web", "--patch", '{"metadata": {"finalizers": null}}')
+
+
+def test_events_stand_beside_what_they_are_about(adapters: Adapters) -> None:
+    workload = replace(adapters.deploy(), label_mode="auto")
+    record = full_record(1.0)
+    assert record.trial is not None
+    lost: list[str] = []
+    observer = EventObserver(
+        adapters.api,
+        operator=operator_pod(adapters.namespace, None),
+        instance="test",
+        report=lost.append,
+    )
+    observer.start()
+    now = time.time()
+    observer.notify(ChangeWritten(now, workload, record.trial))
+    observer.notify(TrialEnded(now, workload, record.history[0]))
+    observer.notify(HoldBegan(now, workload, Hold(Reason.OWNED_BY_OTHER, "belongs to helm")))
+    observer.notify(SourceLost(now, "timeout", "no answer " * 200))
+    observer.notify(SourceFound(now + 1, 1.0))
+    observer.notify(SourceLost(now + 2, "timeout", "no answer"))
+    assert observer.flush(10.0)
+    assert lost == []
+    described = adapters.kubectl("describe", "deployment", "web")
+    for reason in ("ChangeWritten", "TrialConfirmed", "OwnedByOther"):
+        assert reason in described
+    (source_lost,) = (
+        each
+        for each in adapters.cluster.get("events.events.k8s.io", "-n", adapters.namespace)["items"]
+        if each["reason"] == "SourceLost"
+    )
+    assert source_lost["series"]["count"] == 2
+    assert source_lost["regarding"]["kind"] == "Namespace"
+
+
+def test_the_view_comes_back_with_the_api_server(cluster: Cluster, namespace: str) -> None:
+    reports: list[str] = []
+    api = connect(ClusterAccess(kubeconfig=cluster.kubeconfig, timeout_seconds=2.0))
+    inventory = ClusterInventory(api, [namespace], stale_after_seconds=4.0, report=reports.append)
+    inventory.start()
+    assert inventory.wait_synced(20.0)
+    server = cluster.control_plane.apiserver
+    server.stop()
+    try:
+        deadline = time.monotonic() + 20.0
+        while _refusal(inventory) is None:
+            assert time.monotonic() < deadline, "the view was never refused"
+            time.sleep(0.1)
+        assert "refused" in str(_refusal(inventory))
+        with pytest.raises(UnavailableError):
+            inventory.fetch(WorkloadKey(namespace, Kind.DEPLOYMENT, "web"))
+    finally:
+        server.start()
+    back = time.monotonic()
+    cluster.apply([manifest("web")], namespace=namespace)
+    while _refusal(inventory) is not None or not inventory.workloads():
+        assert time.monotonic() - back < 30.0, f"the view did not come back: {_refusal(inventory)}"
+        time.sleep(0.1)
+    print(f"the view was whole again {time.monotonic() - back:.1f} s after the API server")
+    inventory.stop()
+    api.close()
+    assert reports == []
+
+
+def _refusal(inventory: ClusterInventory) -> UnavailableError | None:
+    try:
+        inventory.workloads()
+    except UnavailableError as error:
+        return error
+    return None

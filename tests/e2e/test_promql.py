@@ -1,0 +1,438 @@
+"""The queries on a real Prometheus that scrapes made-up pods: every figure means what it says."""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.testbed.binaries import PROMETHEUS, build, default_cache
+from tests.e2e.testbed.processes import wait_for
+from tests.e2e.testbed.prometheus import Prometheus, Scraping, prepare_prometheus
+from tuner.model.reading import ContainerKey, Quantity
+from tuner.model.workload import Kind, WorkloadKey
+from tuner.prometheus import Access, MetricNames, PrometheusSource, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_SCRAPE_SECONDS = 0.5
+_WINDOW_SECONDS = 6.0
+_WARM_UP_SECONDS = 100.0
+_HOUR_SECONDS = 3600.0
+_MIDDLE_AGE_SECONDS = 300.0
+"""Past warm-up and window, but not past the ten minutes of the smallest heap."""
+_LOW_HEAP_SECONDS = 2.0
+"""How long the made-up heaps are small at first."""
+
+_MIB = 2.0**20
+_GAUGES = {
+    "go_memstats_next_gc_bytes": 220 * _MIB,
+    "go_memstats_heap_alloc_bytes": 150 * _MIB,
+    "go_memstats_heap_inuse_bytes": 160 * _MIB,
+    "go_memstats_heap_sys_bytes": 230 * _MIB,
+    "go_memstats_heap_released_bytes": 20 * _MIB,
+    "go_memstats_stack_inuse_bytes": 20 * _MIB,
+    "go_memstats_sys_bytes": 260 * _MIB,
+    "process_resident_memory_bytes": 250 * _MIB,
+}
+_RATES = {
+    "process_cpu_seconds_total": 0.5,
+    "go_memstats_alloc_bytes_total": 100 * _MIB,
+    "go_gc_duration_seconds_count": 2.0,
+    "go_gc_duration_seconds_sum": 0.001,
+}
+_REQUESTS = {
+    'http_requests_total{code="200",path="/a"}': 30.0,
+    'http_requests_total{code="200",path="/b"}': 10.0,
+    'http_request_duration_seconds_bucket{code="200",le="0.1"}': 36.0,
+    'http_request_duration_seconds_bucket{code="200",le="0.2"}': 40.0,
+    'http_request_duration_seconds_bucket{code="200",le="+Inf"}': 40.0,
+}
+_GOGC = {"go_gc_gogc_percent": 100.0, "go_gc_gomemlimit_bytes": 2.0**63}
+
+
+@dataclass(frozen=True)
+class _Pod:
+    """A process that exports made-up figures."""
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=lambda: {"container": "app"})
+    jobs: tuple[str, ...] = ("pods",)
+    age_seconds: float = _HOUR_SECONDS
+    gauges: Mapping[str, float] = field(default_factory=lambda: {**_GAUGES, **_GOGC})
+    """By name and labels, as exposed."""
+    rates: Mapping[str, float] = field(default_factory=lambda: {**_RATES, **_REQUESTS})
+    """Increase per second of each counter, by name and labels."""
+    rss_bytes: float | None = 300 * _MIB
+    """What cAdvisor says; None where it says nothing."""
+
+    def with_gauges(self, **gauges: float) -> _Pod:
+        return replace(self, gauges={**self.gauges, **gauges})
+
+    def with_rates(self, rates: Mapping[str, float]) -> _Pod:
+        return replace(self, rates={**self.rates, **rates})
+
+    def exposition(self, began: float, now: float) -> str:
+        figures = dict(self.gauges)
+        if now - began < _LOW_HEAP_SECONDS and "go_memstats_heap_alloc_bytes" in figures:
+            figures["go_memstats_heap_alloc_bytes"] = 90 * _MIB
+        figures |= {name: rate * (now - began) for name, rate in self.rates.items()}
+        figures["process_start_time_seconds"] = began - self.age_seconds
+        return "".join(f"{name} {number!r}\n" for name, number in figures.items())
+
+
+_WEB = _Pod("web-5d4f7c9b8d-bcdfg")
+_PLAIN = {"gauges": _GAUGES, "rates": _RATES}
+_ODD_LATENCIES = {
+    'http_request_duration_seconds_bucket{code="200",le="soon"}': 1.0,
+    'http_request_duration_seconds_bucket{code="200",le="1e"}': 1.0,
+    'http_request_duration_seconds_bucket{code="200"}': 1.0,
+    'http_request_duration_seconds{quantile="0.5"}': 1.0,
+}
+_PODS = (
+    _WEB,
+    replace(
+        _WEB.with_rates(
+            {
+                "process_cpu_seconds_total": 0.25,
+                "go_gc_duration_seconds_sum": 0.004,
+                'http_requests_total{code="503",path="/a"}': 5.0,
+            }
+        ).with_gauges(
+            go_memstats_next_gc_bytes=420 * _MIB,
+            go_gc_gogc_percent=200.0,
+            go_gc_gomemlimit_bytes=700 * _MIB,
+        ),
+        name="web-5d4f7c9b8d-x7k2p",
+        rss_bytes=None,
+    ),
+    replace(
+        _WEB.with_gauges(go_memstats_next_gc_bytes=9000 * _MIB),
+        name="web-5d4f7c9b8d-zzzzz",
+        age_seconds=30.0,
+    ),
+    replace(_WEB, name="young-5d4f7c9b8d-bcdfg", age_seconds=30.0),
+    replace(_WEB, name="middle-5d4f7c9b8d-bcdfg", age_seconds=_MIDDLE_AGE_SECONDS),
+    replace(_WEB, name="twice-5d4f7c9b8d-bcdfg", jobs=("pods", "again")),
+    replace(_WEB, name="bare-5d4f7c9b8d-bcdfg", labels={}),
+    replace(_WEB, name="plain-5d4f7c9b8d-bcdfg", **_PLAIN),  # type: ignore[arg-type]
+    replace(_WEB, name="idle-5d4f7c9b8d-bcdfg").with_rates(dict.fromkeys(_REQUESTS, 0.0)),
+    replace(_WEB, name="off-5d4f7c9b8d-bcdfg").with_gauges(
+        go_gc_gogc_percent=1.8446744073709552e19
+    ),
+    replace(_WEB, name="exports-5d4f7c9b8d-bcdfg")
+    .with_gauges(go_gc_heap_live_bytes=120 * _MIB)
+    .with_rates({"go_cpu_classes_gc_total_cpu_seconds_total": 0.2}),
+    replace(_WEB, name="mixed-5d4f7c9b8d-bcdfg")
+    .with_gauges(go_gc_heap_live_bytes=120 * _MIB)
+    .with_rates({"go_cpu_classes_gc_total_cpu_seconds_total": 0.2}),
+    replace(_WEB, name="mixed-5d4f7c9b8d-x7k2p"),
+    replace(_WEB, name="dying-5d4f7c9b8d-bcdfg"),
+    replace(_WEB, name="dying-5d4f7c9b8d-x7k2p"),
+    replace(_WEB, name="odd-5d4f7c9b8d-bcdfg").with_rates(_ODD_LATENCIES),
+    replace(
+        _WEB,
+        name="python-5d4f7c9b8d-bcdfg",
+        gauges={"process_resident_memory_bytes": 1.0},
+        rates={"process_cpu_seconds_total": 1.0},
+    ),
+    replace(_WEB, name="kube-proxy-x7k2p"),
+)
+
+
+class _Services:
+    """Serves the made-up pods, each under ``/pods/<name>``, and cAdvisor's figures of them."""
+
+    def __init__(self) -> None:
+        self.began = time.time()
+        self.dead: set[str] = set()
+        services = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: object) -> None:
+                """Keep quiet."""
+
+            def do_GET(self) -> None:
+                body = services.page(self.path)
+                self.send_response(404 if body is None else 200)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.end_headers()
+                self.wfile.write((body or "").encode())
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self._server.server_port}"
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._server.serve_forever)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._server.shutdown()
+            self._server.server_close()
+            thread.join()
+
+    def page(self, path: str) -> str | None:
+        if path == "/metrics/cadvisor":
+            return "".join(
+                "container_memory_rss{"
+                f'namespace="shop",pod="{pod.name}",container="{container}"}} {pod.rss_bytes!r}\n'
+                for pod in _PODS
+                if pod.rss_bytes is not None
+                for container in ("app", "")
+            )
+        name = path.removeprefix("/pods/")
+        pods = [pod for pod in _PODS if pod.name == name and name not in self.dead]
+        return pods[0].exposition(self.began, time.time()) if pods else None
+
+    def scrape_configs(self) -> list[dict[str, Any]]:
+        configs = [
+            {
+                "job_name": job,
+                "static_configs": [
+                    {
+                        "targets": [self.address],
+                        "labels": {
+                            "__metrics_path__": f"/pods/{pod.name}",
+                            "instance": pod.name,
+                            "namespace": "shop",
+                            "pod": pod.name,
+                            **pod.labels,
+                        },
+                    }
+                    for pod in _PODS
+                    if job in pod.jobs
+                ],
+            }
+            for job in ("pods", "again")
+        ]
+        # A Go process outside Kubernetes, and one whose job forgets the namespace.
+        loose = [{}, {"pod": _WEB.name, "instance": "loose"}]
+        static = [
+            {
+                "targets": [self.address],
+                "labels": {"__metrics_path__": f"/pods/{_WEB.name}", **each},
+            }
+            for each in loose
+        ]
+        return [*configs, {"job_name": "loose", "static_configs": static}]
+
+
+@dataclass(frozen=True)
+class _Scene:
+    services: _Services
+    prometheus: Prometheus
+    source: PrometheusSource
+
+    def read(self, later_seconds: float = 0.0) -> dict[ContainerKey, dict[Quantity, float]]:
+        readings = self.source.read(time.time() + later_seconds)
+        return {key: dict(figures) for key, figures in readings.containers.items()}
+
+    def figures(self, workload: str, container: str = "app") -> dict[Quantity, float]:
+        return self.read()[_key(workload, container)]
+
+
+def _key(workload: str, container: str = "app") -> ContainerKey:
+    return ContainerKey(WorkloadKey("shop", Kind.DEPLOYMENT, workload), container)
+
+
+@pytest.fixture(scope="module")
+def scene(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[_Scene]:
+    with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        program = build(PROMETHEUS, default_cache()) / "prometheus"
+    services = _Services()
+    directory = tmp_path_factory.mktemp("prometheus")
+    prometheus = prepare_prometheus(
+        program,
+        directory,
+        kubeconfig=directory / "none",  # there is no cluster: nothing is discovered
+        node_address=services.address,
+        scraping=Scraping(interval_seconds=_SCRAPE_SECONDS, extra=services.scrape_configs()),
+    )
+    source = PrometheusSource(
+        connect(Access(url=prometheus.url)),
+        MetricNames(),
+        rate_window_seconds=_WINDOW_SECONDS,
+        warm_up_seconds=_WARM_UP_SECONDS,
+        timeout_seconds=10.0,
+    )
+    with services.serving():
+        prometheus.start()
+        try:
+            full = _LOW_HEAP_SECONDS + _WINDOW_SECONDS + 2 * _SCRAPE_SECONDS
+            wait_for(
+                lambda: time.time() - services.began > full, 60, "a full window of good samples"
+            )
+            yield _Scene(services, prometheus, source)
+        finally:
+            source.close()
+            prometheus.stop()
+
+
+_close = functools.partial(pytest.approx, rel=0.05)
+
+
+def test_sums_are_over_the_pods_that_are_old_enough(scene: _Scene) -> None:
+    figures = scene.figures("web")
+    assert figures[Quantity.PODS] == 2
+    assert figures[Quantity.PODS_ALL] == 3
+    assert figures[Quantity.CPU_CORES] == _close(0.75)
+    assert figures[Quantity.GC_CYCLES_PER_SECOND] == _close(4.0)
+    assert figures[Quantity.ALLOCATED_BYTES_PER_SECOND] == _close(200 * _MIB)
+    assert figures[Quantity.REQUESTS_PER_SECOND] == _close(85.0)
+    assert figures[Quantity.ERRORS_PER_SECOND] == _close(5.0)
+
+
+def test_memory_is_that_of_the_worst_pod(scene: _Scene) -> None:
+    figures = scene.figures("web")
+    assert figures[Quantity.HEAP_GOAL_BYTES] == 420 * _MIB
+    assert figures[Quantity.STACK_BYTES] == 20 * _MIB
+    assert figures[Quantity.NON_HEAP_BYTES] == 40 * _MIB
+    assert figures[Quantity.RESIDENT_BYTES] == 300 * _MIB
+    assert figures[Quantity.UNKNOWN_BYTES] == 60 * _MIB
+    assert figures[Quantity.PAUSE_SECONDS_PER_SECOND] == _close(0.004)
+
+
+def test_gogc_and_limit_show_their_spread(scene: _Scene) -> None:
+    figures = scene.figures("web")
+    assert figures[Quantity.GOGC_LOWEST] == 100
+    assert figures[Quantity.GOGC_HIGHEST] == 200
+    assert figures[Quantity.GOMEMLIMIT_BYTES] == 700 * _MIB
+
+
+def test_live_heap_is_derived_per_pod(scene: _Scene) -> None:
+    figures = scene.figures("web")
+    # (220 - 1 * 20) / 2 = 100 and (420 - 2 * 20) / 3 = 126.7 MiB, two cycles a second each.
+    assert figures[Quantity.LIVE_DERIVED_BYTES] == pytest.approx(380 / 3 * _MIB)
+    assert figures[Quantity.MARKED_BYTES_PER_SECOND] == _close(2 * (100 + 380 / 3) * _MIB)
+    assert Quantity.LIVE_EXPORTED_BYTES not in figures
+    assert Quantity.GC_CPU_CORES not in figures
+
+
+def test_latency_is_the_quantile_over_all_pods(scene: _Scene) -> None:
+    figures = scene.figures("web")
+    # 90 % below .1 s and the rest evenly up to .2 s.
+    assert figures[Quantity.LATENCY_P95_SECONDS] == _close(0.15)
+    assert figures[Quantity.LATENCY_P99_SECONDS] == _close(0.19)
+
+
+def test_samples_are_counted_and_fresh(scene: _Scene) -> None:
+    figures = scene.figures("web")
+    assert 8 <= figures[Quantity.SAMPLES_IN_WINDOW] <= 13
+    assert 0 <= figures[Quantity.SAMPLE_AGE_SECONDS] <= 4
+
+
+def test_smallest_heap_reaches_back_no_further_than_the_warm_up(scene: _Scene) -> None:
+    assert scene.figures("web")[Quantity.LIVE_FLOOR_BYTES] == 90 * _MIB
+    assert scene.figures("middle")[Quantity.LIVE_FLOOR_BYTES] == 150 * _MIB
+
+
+def test_only_young_pods_are_counted_and_nothing_else(scene: _Scene) -> None:
+    assert scene.figures("young").keys() == {Quantity.PODS_ALL, Quantity.SAMPLE_AGE_SECONDS}
+
+
+def test_a_pod_that_two_jobs_scrape_counts_once(scene: _Scene) -> None:
+    figures = scene.figures("twice")
+    assert figures[Quantity.PODS] == 1
+    assert figures[Quantity.PODS_ALL] == 1
+    assert figures[Quantity.CPU_CORES] == _close(0.5)
+    assert figures[Quantity.REQUESTS_PER_SECOND] == _close(40.0)
+    assert figures[Quantity.MARKED_BYTES_PER_SECOND] == _close(200 * _MIB)
+    assert figures[Quantity.LATENCY_P95_SECONDS] == _close(0.15)
+
+
+def test_series_without_a_container_label_have_an_empty_container(scene: _Scene) -> None:
+    figures = scene.figures("bare", container="")
+    assert figures[Quantity.PODS] == 1
+    assert figures[Quantity.RESIDENT_BYTES] == 300 * _MIB
+    assert figures[Quantity.GOGC_HIGHEST] == 100
+
+
+def test_missing_metrics_are_absent_and_never_zero(scene: _Scene) -> None:
+    figures = scene.figures("plain")
+    absent = {
+        Quantity.GC_CPU_CORES,
+        Quantity.LIVE_EXPORTED_BYTES,
+        Quantity.LIVE_DERIVED_BYTES,
+        Quantity.GOGC_LOWEST,
+        Quantity.GOGC_HIGHEST,
+        Quantity.GOMEMLIMIT_BYTES,
+        Quantity.REQUESTS_PER_SECOND,
+        Quantity.ERRORS_PER_SECOND,
+        Quantity.LATENCY_P95_SECONDS,
+        Quantity.LATENCY_P99_SECONDS,
+    }
+    assert figures.keys() == set(Quantity) - absent
+    assert figures[Quantity.MARKED_BYTES_PER_SECOND] == _close(2 * 90 * _MIB)
+
+
+def test_no_failed_request_is_zero_errors(scene: _Scene) -> None:
+    assert scene.figures("twice")[Quantity.ERRORS_PER_SECOND] == 0
+
+
+def test_latency_without_requests_is_no_number(scene: _Scene) -> None:
+    figures = scene.figures("idle")
+    assert figures[Quantity.REQUESTS_PER_SECOND] == 0
+    assert math.isnan(figures[Quantity.LATENCY_P95_SECONDS])
+
+
+def test_gogc_off_leaves_only_the_smallest_heap(scene: _Scene) -> None:
+    figures = scene.figures("off")
+    assert figures[Quantity.GOGC_LOWEST] >= 1e18
+    assert figures[Quantity.GOGC_HIGHEST] >= 1e18
+    assert Quantity.LIVE_DERIVED_BYTES not in figures
+    assert figures[Quantity.LIVE_FLOOR_BYTES] == 90 * _MIB
+    assert figures[Quantity.MARKED_BYTES_PER_SECOND] == _close(2 * 90 * _MIB)
+
+
+def test_what_the_runtime_exports_is_used(scene: _Scene) -> None:
+    figures = scene.figures("exports")
+    assert figures[Quantity.LIVE_EXPORTED_BYTES] == 120 * _MIB
+    assert figures[Quantity.MARKED_BYTES_PER_SECOND] == _close(2 * 120 * _MIB)
+    assert figures[Quantity.GC_CPU_CORES] == _close(0.2)
+
+
+def test_an_optional_metric_of_some_pods_only_is_left_out(scene: _Scene) -> None:
+    figures = scene.figures("mixed")
+    assert figures[Quantity.PODS] == 2
+    assert Quantity.GC_CPU_CORES not in figures
+    assert Quantity.LIVE_EXPORTED_BYTES not in figures
+    assert figures[Quantity.LIVE_DERIVED_BYTES] == 100 * _MIB
+    assert figures[Quantity.MARKED_BYTES_PER_SECOND] == _close(2 * (120 + 100) * _MIB)
+
+
+def test_malformed_histograms_of_one_service_do_not_taint_the_answer(scene: _Scene) -> None:
+    assert scene.figures("odd")[Quantity.LATENCY_P95_SECONDS] == _close(0.15)
+
+
+def test_processes_that_are_no_go_process_of_a_workload_are_left_out(scene: _Scene) -> None:
+    found = {key.workload.name for key in scene.read()}
+    assert found.isdisjoint({"python", "kube", "kube-proxy", ""})
+    assert {key.workload.namespace for key in scene.read()} == {"shop"}
+
+
+def test_samples_that_stop_are_seen_as_old_and_few(scene: _Scene) -> None:
+    figures = scene.read(later_seconds=60.0)[_key("web")]
+    assert figures[Quantity.SAMPLE_AGE_SECONDS] == pytest.approx(60, abs=4)
+    assert figures[Quantity.SAMPLES_IN_WINDOW] == 0
+    assert Quantity.CPU_CORES not in figures
+
+
+def test_a_dead_pod_no_longer_takes_part(scene: _Scene) -> None:
+    assert scene.figures("dying")[Quantity.PODS] == 2
+    scene.services.dead.add("dying-5d4f7c9b8d-bcdfg")
+    wait_for(lambda: scene.figures("dying")[Quantity.PODS_ALL] == 1, 10, "the pod to be gone")
+    figures = scene.figures("dying")
+    assert figures[Quantity.PODS] == 1
+    assert figures[Quantity.CPU_CORES] == _close(0.5)

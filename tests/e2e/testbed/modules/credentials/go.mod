@@ -1,0 +1,3 @@
+module gctuner.test/testbed/credentials
+
+go 1.26.0

@@ -1,0 +1,222 @@
+"""gc-tuner itself as a process of the test bed, with the rights of its own ServiceAccount."""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.e2e.testbed.audit import WRITING_VERBS
+from tests.e2e.testbed.cluster import REPOSITORY
+from tests.e2e.testbed.credentials import write_kubeconfig
+from tests.e2e.testbed.processes import Process, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from tests.e2e.testbed.audit import AuditEvent
+    from tests.e2e.testbed.cluster import Cluster
+
+ACCOUNT = "gc-tuner"
+
+# Seconds where production has minutes; every ratio between them is production's.
+QUICK: dict[str, Any] = {
+    "interval": "1s",
+    "rateWindow": "6s",
+    "warmUp": "3s",
+    "staleAfter": "6s",
+    "revertPause": "5m",
+    "planLifetime": "2m",
+    "trial": {"windows": 3, "requests": 100, "settleCycles": 3, "patience": 15},
+    "profiles": {"normal": {"cooldown": "2s"}},
+    "log": {"format": "json"},
+}
+
+# What gc-tuner needs in a namespace, and nothing else.
+_RULES = [
+    {
+        "apiGroups": ["apps"],
+        "resources": ["deployments"],
+        "verbs": ["get", "list", "watch", "patch"],
+    },
+    {
+        "apiGroups": ["gc-tuner.io"],
+        "resources": ["gctunings"],
+        "verbs": ["get", "list", "watch", "create", "patch", "update", "delete"],
+    },
+    {
+        "apiGroups": ["gc-tuner.io"],
+        "resources": ["gctunings/status"],
+        "verbs": ["get", "patch", "update"],
+    },
+    {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+]
+
+
+def grant(cluster: Cluster, namespace: str) -> None:
+    """Make the ServiceAccount `gc-tuner` in a namespace, with rights in that namespace only.
+
+    Raises:
+        KubectlError: it was refused.
+    """
+    rbac = "rbac.authorization.k8s.io"
+    metadata = {"name": ACCOUNT, "namespace": namespace}
+    cluster.apply(
+        [
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
+            {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": metadata, "rules": _RULES},
+            {
+                "apiVersion": f"{rbac}/v1",
+                "kind": "RoleBinding",
+                "metadata": metadata,
+                "roleRef": {"apiGroup": rbac, "kind": "Role", "name": ACCOUNT},
+                "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": namespace}],
+            },
+        ]
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """One gc-tuner for one namespace.
+
+    Attributes:
+        cluster: where it works.
+        namespace: what it watches, and where its ServiceAccount lives.
+        process: the process; started, killed and frozen as any other.
+        http_port: of its own metrics and health.
+    """
+
+    cluster: Cluster
+    namespace: str
+    process: Process
+    http_port: int
+
+    @property
+    def user(self) -> str:
+        """Its name in the audit log."""
+        return f"system:serviceaccount:{self.namespace}:{ACCOUNT}"
+
+    def writes(
+        self, resource: str | None = None, since: datetime | None = None
+    ) -> list[AuditEvent]:
+        """Return every write that it asked of the API server, refused ones included."""
+        return self.cluster.audit_events(self.user, WRITING_VERBS, resource=resource, since=since)
+
+    def get(self, path: str) -> str:
+        """Return what its own HTTP server answers.
+
+        Raises:
+            OSError: it does not answer, or with an error status.
+        """
+        url = f"http://127.0.0.1:{self.http_port}{path}"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            text: bytes = answer.read()
+        return text.decode()
+
+    def ready(self) -> bool:
+        """Whether it says that it is ready."""
+        try:
+            self.get("/readyz")
+        except OSError:
+            return False
+        return True
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """Return the status of each GCTuning of the namespace, by the name of its target."""
+        items = self.cluster.get("gctunings", "--namespace", self.namespace)["items"]
+        return {each["spec"]["targetRef"]["name"]: each.get("status", {}) for each in items}
+
+    def record(self, name: str) -> dict[str, Any]:
+        """Return the status of one workload's GCTuning; empty where there is none."""
+        return self.records().get(name, {})
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return its log so far, an object a line."""
+        if not self.process.log.exists():
+            return []
+        lines = self.process.log.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+def prepare_operator(
+    cluster: Cluster,
+    namespace: str,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    prometheus_url: str | None = None,
+    api_url: str | None = None,
+    arguments: tuple[str, ...] = (),
+) -> Operator:
+    """Grant the rights, write the configuration and describe the process, without starting it.
+
+    Args:
+        cluster: where it works.
+        namespace: what it watches.
+        settings: over those of `QUICK`, section by section.
+        prometheus_url: by default the cluster's first Prometheus.
+        api_url: by default the API server itself; a proxy's address for faults.
+        arguments: further arguments of `gc-tuner run`.
+    """
+    grant(cluster, namespace)
+    folder = cluster.directory / "operators" / namespace
+    port = free_port()
+    given = cluster.service_account_kubeconfig(namespace, ACCOUNT)
+    if api_url is not None:
+        token = json.loads(given.read_text())["users"][0]["user"]["token"]
+        given = write_kubeconfig(
+            folder / "kubeconfig.json",
+            server=api_url,
+            authority=cluster.control_plane.authority.certificate,
+            user={"token": token},
+            namespace=namespace,
+        )
+    configuration = _merged(
+        QUICK,
+        {
+            "prometheus": {"url": prometheus_url or cluster.prometheus_url},
+            "kubernetes": {"kubeconfig": str(given), "namespaces": [namespace]},
+            "http": {"address": "127.0.0.1", "port": port},
+        },
+        settings or {},
+    )
+    path = _write(folder / "config.yaml", configuration)
+    operator = Operator(
+        cluster=cluster,
+        namespace=namespace,
+        http_port=port,
+        process=Process(
+            name=f"gc-tuner of {namespace}",
+            command=[
+                *(sys.executable, "-m", "tuner", "run", "--config", path),
+                *arguments,
+            ],
+            log=folder / "operator.log",
+            directory=REPOSITORY,
+            environment={"POD_NAMESPACE": namespace},
+        ),
+    )
+    operator.process.ready = operator.ready
+    return operator
+
+
+def _write(path: Path, configuration: Mapping[str, Any]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(configuration, indent=2))  # JSON is YAML
+    return path
+
+
+def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            old = result.get(key)
+            if isinstance(old, dict) and isinstance(value, dict):
+                result[key] = _merged(old, value)
+            else:
+                result[key] = value
+    return result
