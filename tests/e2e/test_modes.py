@@ -1,0 +1,46 @@
+"""What gc-tuner writes while it may not change workloads: next to nothing, or nothing at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.e2e.stage import SERVICE
+
+if TYPE_CHECKING:
+    from tests.e2e.stage import Stage
+
+
+def test_a_dry_run_prints_recommendations_and_writes_nothing_at_all(stage: Stage) -> None:
+    recommended = stage.tenants["recommended"]
+    with recommended.operated(arguments=("--dry-run",)) as operator:
+        recommended.cluster.wait_for(
+            lambda: "dry_run" in operator.process.log.read_text(),
+            60,
+            "a recommendation in the table",
+        )
+        printed = operator.process.log.read_text()
+        assert SERVICE in printed
+        assert "200" in printed
+        assert operator.writes() == []
+    assert operator.writes() == []
+
+
+def test_mode_recommend_writes_records_and_events_only(stage: Stage) -> None:
+    recommended = stage.tenants["recommended"]
+    cluster = recommended.cluster
+    before = recommended.revision()
+    with recommended.operated() as operator:
+        cluster.wait_for(
+            lambda: operator.record(SERVICE).get("reason") == "mode_recommend",
+            60,
+            "the recommendation in the record",
+        )
+        record = operator.record(SERVICE)
+    assert record["mode"] == "recommend"
+    assert record["decision"] == "Hold"
+    assert record["recommended"]["gogc"] > 100
+    assert record["recommended"]["cpuSavingRatio"] > 0.05
+    assert recommended.revision() == before
+    written = {event.resource for event in operator.writes()}
+    assert "gctunings" in written
+    assert written <= {"gctunings", "events"}

@@ -1,0 +1,59 @@
+"""Fields of others, and a workload that changes under our hands."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from tests.e2e.stage import SERVICE
+from tests.e2e.testbed.proxy import ApiProxy, Passage
+
+if TYPE_CHECKING:
+    from tests.e2e.stage import Stage
+    from tests.e2e.testbed.proxy import Request
+
+CONFLICT = 409
+
+
+def test_a_value_of_another_manager_is_left_alone_and_its_owner_named(
+    stage: Stage,
+) -> None:
+    owned = stage.tenants["owned"]
+    before = owned.revision()
+    with owned.operated() as operator:
+        owned.cluster.wait_for(
+            lambda: operator.record(SERVICE).get("reason") == "owned_by_other",
+            60,
+            "Hold(owned_by_other)",
+        )
+        assert "kubectl-client-side-apply" in operator.record(SERVICE)["message"]
+        assert operator.writes("deployments") == []
+    assert owned.revision() == before
+    assert owned.env()["GOGC"] == "110"
+
+
+def test_a_change_between_read_and_write_is_refused_read_again_and_not_lost(
+    stage: Stage,
+) -> None:
+    contested = stage.tenants["contested"]
+    cluster = contested.cluster
+    interfered = threading.Event()
+
+    def interfere(request: Request) -> Passage:
+        patches_workload = request.method == "PATCH" and "/deployments/" in request.path
+        if patches_workload and not interfered.is_set():
+            interfered.set()
+            contested.patch({"metadata": {"annotations": {"example.com/team": "blue"}}})
+        return Passage.FORWARD
+
+    with ApiProxy(cluster.api_url, cluster.control_plane.authority.certificate) as proxy:
+        proxy.ask(interfere)
+        with contested.operated(api_url=proxy.url) as operator:
+            cluster.wait_for(lambda: "GOGC" in contested.env(), 90, "the change")
+            patches = [
+                event.code for event in operator.writes("deployments") if event.verb == "patch"
+            ]
+    assert patches[0] == CONFLICT
+    assert 200 in patches
+    assert contested.deployment()["metadata"]["annotations"]["example.com/team"] == "blue"
+    assert contested.env()["GOGC"] == "200"

@@ -1,0 +1,112 @@
+"""The main job: a busy service is tuned step by step, each step a rollout, and spends less CPU."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from tests.e2e.stage import SERVICE
+from tests.e2e.testbed.manifests import APP_CONTAINER
+
+if TYPE_CHECKING:
+    from tests.e2e.stage import Stage, Tenant
+    from tests.e2e.testbed.operator import Operator
+
+AT_REST = {"at_target", "memory_bound", "not_worth", "at_bound", "direction_closed"}
+INTERVALS_AT_REST = 10
+INTERVAL_SECONDS = 1
+LEAST_SAVING = 0.15
+FIELD_MANAGER = "gc-tuner"
+
+
+def _at_rest(operator: Operator) -> bool:
+    record = operator.record(SERVICE)
+    return bool(record.get("history")) and "trial" not in record and record.get("reason") in AT_REST
+
+
+def _cpu_seconds_per_request(tenant: Tenant, at: float) -> float:
+    """CPU per request over the 20 s before a time, as Prometheus has it."""
+    where = f'namespace="{tenant.namespace}",container="{APP_CONTAINER}"'
+    service = f'{where},pod=~"{SERVICE}-.*"'
+    answer = tenant.cluster.prometheus.query(
+        f"sum(rate(process_cpu_seconds_total{{{service}}}[20s] @ {at:.3f}))"
+        f" / sum(rate(http_requests_total{{{service}}}[20s] @ {at:.3f}))"
+    )
+    (value,) = answer.values()
+    return value
+
+
+def _leaves(fields: dict[str, Any], path: str = "") -> set[str]:
+    """Paths of the leaves of a fieldsV1 tree."""
+    found: set[str] = set()
+    for key, below in fields.items():
+        if key == ".":
+            continue
+        if below and set(below) != {"."}:
+            found |= _leaves(below, f"{path}/{key}")
+        else:
+            found.add(f"{path}/{key}")
+    return found
+
+
+def test_a_busy_service_is_tuned_to_rest_and_spends_at_least_15_percent_less(
+    stage: Stage,
+) -> None:
+    tenant, operator = stage.busy, stage.operator
+    cluster = tenant.cluster
+    cluster.wait_for(lambda: _at_rest(operator), 420, "the loop at rest")
+    rested_at = datetime.now(tz=UTC)
+    record = operator.record(SERVICE)
+
+    steps = [each["change"] for each in reversed(record["history"])]
+    values = [100, *(int(step["after"]) for step in steps)]
+    assert len(steps) >= 1
+    assert steps[0]["before"] is None, "GOGC was not set in the manifest"
+    assert all(after <= 2 * before for before, after in pairwise(values))
+    assert tenant.env()["GOGC"] == steps[-1]["after"]
+
+    history = cluster.kubectl(
+        "rollout", "history", f"deployment/{SERVICE}", "--namespace", tenant.namespace
+    )
+    for step in steps:
+        was = step["before"] or "unset"
+        assert re.search(rf"gc-tuner: GOGC {was} -> {step['after']}\b", history), history
+    annotations = tenant.deployment()["metadata"].get("annotations", {})
+    assert "kubernetes.io/change-cause" not in annotations, "the next revision is the user's"
+
+    entries = [
+        each
+        for each in tenant.deployment()["metadata"]["managedFields"]
+        if each["manager"] == FIELD_MANAGER
+    ]
+    spec = {leaf for each in entries for leaf in _leaves(each["fieldsV1"].get("f:spec", {}))}
+    entry = (
+        f'/f:template/f:spec/f:containers/k:{{"name":"{APP_CONTAINER}"}}/f:env/k:{{"name":"GOGC"}}'
+    )
+    assert spec == {f"{entry}/f:name", f"{entry}/f:value"}
+
+    before = _cpu_seconds_per_request(tenant, stage.changed_at())
+    after = _cpu_seconds_per_request(tenant, rested_at.timestamp())
+    saved = 1 - after / before
+    report = (
+        f"GOGC {' -> '.join(map(str, values))}: CPU per request "
+        f"{before * 1e3:.3f} -> {after * 1e3:.3f} ms ({-saved:+.1%})"
+    )
+    print(report)
+    assert saved >= LEAST_SAVING, report
+
+    table = cluster.kubectl("get", "gct", "--namespace", tenant.namespace, "--output", "wide")
+    print(table)
+    assert SERVICE in table
+    assert steps[-1]["after"] in table
+    assert record["history"][-1]["verdict"] == "Confirmed"
+    assert {each["verdict"] for each in record["history"]} <= {"Confirmed", "NoEffect"}
+    outcome = record["history"][0]
+    for figure in ("predictedSavingRatio", "measuredSavingRatio"):
+        assert f"{outcome[figure]:.6g}"[:4] in table
+
+    ends = datetime.now(tz=UTC).timestamp() + INTERVALS_AT_REST * INTERVAL_SECONDS
+    cluster.wait_for(lambda: datetime.now(tz=UTC).timestamp() > ends, 60, "ten intervals at rest")
+    assert operator.writes("deployments", since=rested_at) == []
