@@ -26,6 +26,10 @@ type config struct {
 	errorRatio        float64
 	penalty           penalty
 	barrierThreshold  int64
+	liveConfigDir     string
+	liveConfigPoll    time.Duration
+	setGCPercent      *int
+	setMemoryLimit    *int64
 	allRuntimeMetrics bool
 	drainDelay        time.Duration
 	shutdownGrace     time.Duration
@@ -43,6 +47,10 @@ func readConfig(lookup func(string) string) (config, error) {
 		iterations:        r.Count("ITERATIONS_PER_REQUEST", 400_000, 0),
 		errorRatio:        r.Number("ERROR_RATIO", 0, 0, 1),
 		barrierThreshold:  r.Count("BARRIER_THRESHOLD", 0, 1),
+		liveConfigDir:     r.Text("LIVE_CONFIG_DIR", ""),
+		liveConfigPoll:    r.Duration("LIVE_CONFIG_POLL", 250*time.Millisecond, 10*time.Millisecond),
+		setGCPercent:      r.GCPercent("SET_GC_PERCENT"),
+		setMemoryLimit:    r.MemoryLimit("SET_MEMORY_LIMIT"),
 		allRuntimeMetrics: r.OneOf("RUNTIME_METRICS", "default", "default", "all") == "all",
 		drainDelay:        r.Duration("DRAIN_DELAY", 2*time.Second, 0),
 		shutdownGrace:     r.Duration("SHUTDOWN_GRACE", 10*time.Second, 0),

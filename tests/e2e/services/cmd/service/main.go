@@ -45,6 +45,8 @@ func run(c config, signals <-chan os.Signal) error {
 	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
+	tuneInProcess(c)
+	go s.followLiveConfig(ctx)
 	go s.watchGOGC(ctx)
 	go func() {
 		started := time.Now()

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"gctuner.test/services/internal/barrier"
+	"gctuner.test/services/internal/liveconfig"
 	"gctuner.test/services/internal/liveheap"
 	"gctuner.test/services/internal/toil"
 )
@@ -38,6 +39,7 @@ type service struct {
 	heap     *liveheap.Heap
 	leak     *liveheap.Leak
 	barrier  *barrier.Barrier
+	live     *liveconfig.Folder
 	registry *prometheus.Registry
 	answers  map[int]answer
 
@@ -57,6 +59,7 @@ func newService(c config) *service {
 		registry: prometheus.NewRegistry(),
 		answers:  make(map[int]answer),
 	}
+	s.live = liveFolder(c.liveConfigDir, s.barrier, c.barrierThreshold)
 	goCollector := collectors.NewGoCollector()
 	if c.allRuntimeMetrics {
 		goCollector = collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(
@@ -76,7 +79,7 @@ func newService(c config) *service {
 	s.registry.MustRegister(
 		goCollector,
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		requests, durations, s.barrier,
+		requests, durations, s.barrier, s.live.Refused(),
 	)
 	codes := []int{http.StatusOK, http.StatusInternalServerError, http.StatusServiceUnavailable}
 	for _, code := range codes {
@@ -115,6 +118,15 @@ func (s *service) watchGOGC(ctx context.Context) {
 	watch := func() { s.penalised.Store(observedGOGC() > s.config.penalty.gogcPercent) }
 	watch()
 	everyTick(ctx, time.Second, watch)
+}
+
+// followLiveConfig keeps GOGC, GOMEMLIMIT and the barrier in step with their files until ctx ends.
+func (s *service) followLiveConfig(ctx context.Context) {
+	if s.config.liveConfigDir == "" {
+		return
+	}
+	s.live.Poll()
+	everyTick(ctx, s.config.liveConfigPoll, s.live.Poll)
 }
 
 func everyTick(ctx context.Context, interval time.Duration, do func()) {

@@ -48,6 +48,7 @@ func TestEveryMalformedSettingIsNamed(t *testing.T) {
 		"LEAK_BYTES_PER_REQUEST": "-1", "GARBAGE_BYTES_PER_REQUEST": "much",
 		"ITERATIONS_PER_REQUEST": "1ms", "ERROR_RATIO": "2", "LATENCY_WHEN_GOGC_ABOVE": "300",
 		"BARRIER_THRESHOLD": "0", "RUNTIME_METRICS": "some", "DRAIN_DELAY": "2",
+		"LIVE_CONFIG_POLL": "0s", "SET_GC_PERCENT": "-5", "SET_MEMORY_LIMIT": "512Mi",
 		"SHUTDOWN_GRACE": "-1s", "PORT": "http", "POD_IP": "localhost", "LISTEN": "8080",
 	}
 	_, err := readConfig(func(name string) string { return malformed[name] })
@@ -115,6 +116,8 @@ func TestTheBarrierAnswers503AndSaysSo(t *testing.T) {
 	for _, want := range []string{
 		"barrier_refused_total 1", "barrier_threshold 1", "barrier_in_flight 1",
 		`http_requests_total{code="503",method="GET",path="/work"} 1`,
+		`http_request_duration_seconds_count{code="503",method="GET",path="/work"} 1`,
+		`http_request_duration_seconds_count{code="200",method="GET",path="/work"} 0`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s", want)
