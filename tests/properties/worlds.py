@@ -17,7 +17,7 @@ from tuner.model.record import Applied, Learned, Record, Verb
 from tuner.model.signals import Signals
 from tuner.model.trial import Change, Level, Outcome, Phase, Spread, Trial, Verdict
 from tuner.model.tuning import Prediction
-from tuner.model.workload import GOGC, TUNED, Container, EnvEntry, Mode, Rollout, Workload
+from tuner.model.workload import GOGC, TUNED_ENV, Container, EnvEntry, Mode, Rollout, Workload
 from tuner.signals import derive
 from tuner.verification import Windows
 
@@ -123,7 +123,7 @@ def containers(name: str = "app") -> st.SearchStrategy[Container]:
         st.just(name),
         memory,
         memory,
-        st.one_of(st.just({}), st.dictionaries(st.sampled_from(TUNED), entries)),
+        st.one_of(st.just({}), st.dictionaries(st.sampled_from(TUNED_ENV), entries)),
     )
 
 
