@@ -174,7 +174,7 @@ def _decided(
         mode=mode,
         signals=signals,
         record=record or _blank(mode),
-        baseline_windows=len(windows),
+        windows=windows.signals,
         source_steady_seconds=source.steady_seconds,
         profile=subject.profile,
         policy=policy,

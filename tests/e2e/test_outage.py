@@ -52,7 +52,9 @@ def test_an_outage_of_prometheus_holds_everything_and_ends_without_a_jump(
         assert operator.writes("deployments", since=stopped) == []
         # Not a write per workload: the outage is told once, by event, metric and log.
         assert len(operator.writes("gctunings", since=stopped)) == writes
-        assert operator.writes("events", since=stopped), "an Event tells of the outage"
+        cluster.wait_for(
+            lambda: bool(operator.writes("events", since=stopped)), 10, "an Event of the outage"
+        )
 
         prometheus.start()
         back = datetime.now(tz=UTC)

@@ -9,9 +9,10 @@ from tuner.model.tuning import Proposal
 def baseline(proposal: Proposal, situation: Situation) -> Proposal | Hold:
     """Refuse until enough rate windows were observed at the present setting."""
     needed = situation.policy.trial.windows
-    if situation.baseline_windows < needed:
+    observed = len(situation.windows)
+    if observed < needed:
         return Hold(
             Reason.COLLECTING_BASELINE,
-            f"{situation.baseline_windows} of {needed} rate windows observed at this setting",
+            f"{observed} of {needed} rate windows observed at this setting",
         )
     return proposal

@@ -15,6 +15,7 @@ from tuner.guards.rollout import rollout
 from tuner.guards.situation import Guard, Situation
 from tuner.guards.source import source
 from tuner.guards.step import step
+from tuner.guards.sustained import sustained
 from tuner.guards.trial import trial
 from tuner.guards.worth import worth
 from tuner.model.decision import Hold
@@ -39,6 +40,7 @@ CHAIN: Sequence[Guard] = (
     cooldown,
     source,
     baseline,
+    sustained,
 )
 
 

@@ -22,8 +22,8 @@ class Situation:
     signals: Signals
     record: Record
     """As it stands after the trial's progress on this tick."""
-    baseline_windows: int
-    """Rate windows observed at the present setting."""
+    windows: tuple[Signals, ...]
+    """Rate windows observed at the present setting, oldest first."""
     source_steady_seconds: float
     """How long the metrics source has answered without a break."""
     profile: Profile

@@ -21,7 +21,7 @@ def situation(**changes: Any) -> Situation:  # noqa: ANN401  # handed to replace
         mode=Mode.AUTO,
         signals=signals(),
         record=record(),
-        baseline_windows=5,
+        windows=(signals(),) * 5,
         source_steady_seconds=600.0,
         profile=POLICY.profiles["normal"],
         policy=POLICY,

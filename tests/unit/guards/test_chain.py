@@ -39,7 +39,7 @@ ORDER: list[tuple[Reason, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     (Reason.MODE_RECOMMEND, {"mode": Mode.RECOMMEND}, {}, {}),
     (Reason.COOLDOWN, {}, {"applied": APPLIED}, {}),
     (Reason.SOURCE_WARMING, {"source_steady_seconds": 0.0}, {}, {}),
-    (Reason.COLLECTING_BASELINE, {"baseline_windows": 0}, {}, {}),
+    (Reason.COLLECTING_BASELINE, {"windows": ()}, {}, {}),
 ]
 
 

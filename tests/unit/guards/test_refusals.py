@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.examples import NOW, OURS, container, outcome, policy, record, trial, workload
+from tests.examples import NOW, OURS, container, outcome, policy, record, signals, trial, workload
 from tests.unit.guards.situations import proposal, situation
 from tuner.guards.baseline import baseline
 from tuner.guards.budget import budget
@@ -85,7 +85,7 @@ def saving(ratio: float) -> Proposal:
             id="only the newest attempt counts",
         ),
         pytest.param(source, ANY, situation(source_steady_seconds=60.0), id="steady"),
-        pytest.param(baseline, ANY, situation(baseline_windows=5), id="observed"),
+        pytest.param(baseline, ANY, situation(windows=(signals(),) * 5), id="observed"),
     ],
 )
 def test_a_guard_lets_pass_what_it_has_nothing_against(
@@ -138,7 +138,7 @@ def test_a_guard_lets_pass_what_it_has_nothing_against(
         (cooldown, ANY, void(890), Reason.COOLDOWN, "10 s"),
         (cooldown, ANY, taken_back(890), Reason.COOLDOWN, "10 s"),
         (source, ANY, situation(source_steady_seconds=59.0), Reason.SOURCE_WARMING, "59 s"),
-        (baseline, ANY, situation(baseline_windows=4), Reason.COLLECTING_BASELINE, "4 of 5"),
+        (baseline, ANY, situation(windows=(signals(),) * 4), Reason.COLLECTING_BASELINE, "4 of 5"),
     ],
 )
 def test_a_guard_refuses_with_its_reason_and_the_figures_behind_it(

@@ -40,6 +40,7 @@ from tests.e2e.testbed.node.resize import (
     same_resources,
     total_requests,
 )
+from tests.e2e.testbed.node.staging import resize_seconds, staged_refusal
 
 if TYPE_CHECKING:
     from tests.e2e.testbed.node.context import NodeContext
@@ -328,6 +329,18 @@ class PodWorker:
 
     async def _resize(self) -> None:
         """Grant and enact the resources that the pod's spec asks for."""
+        try:
+            await self._grant_and_enact()
+        except ConfigError as error:
+            self._show_resize(
+                {"PodResizePending": {"reason": "Infeasible", "message": str(error)}}
+            )
+        finally:
+            # Unless a newer resize has taken this one's place.
+            if self._resizing is asyncio.current_task():
+                self._resizing = None
+
+    async def _grant_and_enact(self) -> None:
         asked = [resizable_resources(spec) for spec in pod_containers(self.pod)]
         generation = self.pod["metadata"].get("generation")
         requests = total_requests(item.get("requests") or {} for item in asked)

@@ -13,6 +13,7 @@ from tests.e2e.testbed.node.environment import ConfigError, References, Sources
 from tests.e2e.testbed.node.expansion import expand
 from tests.e2e.testbed.node.objects import name_of, namespace_of, parse_timestamp, uid_of
 from tests.e2e.testbed.node.process import Mount
+from tests.e2e.testbed.node.staging import mount_refresh_seconds
 from tests.e2e.testbed.node.volumes import (
     TokenRequest,
     is_writable,
@@ -77,9 +78,10 @@ class PodVolumes:
         """Write all volumes for the first time.
 
         Raises:
-            ConfigError: what a volume shows is missing.
+            ConfigError: what a volume shows is missing, or how often is malformed.
             ApiError: a token was refused.
         """
+        self._refresh_seconds()
         self._sources = await self._lookup.fresh(self.references())
         await self._write()
 
@@ -126,15 +128,18 @@ class PodVolumes:
             self._refreshing = asyncio.create_task(self._refresh())
 
     async def _refresh(self) -> None:
-        await asyncio.sleep(self._node.mount_refresh_seconds)
-        # What comes from here on needs a refresh of its own.
-        self._refreshing = None
         try:
+            await asyncio.sleep(self._refresh_seconds())
+            # What comes from here on needs a refresh of its own.
+            self._refreshing = None
             self._sources = self._lookup.mirrored(self.references())
             await self._write()
         except (ConfigError, ApiError, *Unreachable) as error:
             # The files stay as they were, as in a real pod.
             _LOG.warning("%s: volumes not refreshed: %s", self._label, error)
+
+    def _refresh_seconds(self) -> float:
+        return mount_refresh_seconds(self.pod, self._node.mount_refresh_seconds)
 
     async def renew_tokens(self) -> None:
         """Renew tokens that grow old, for ever."""
