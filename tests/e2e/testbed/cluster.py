@@ -149,7 +149,7 @@ class Cluster:
         scrape_interval_seconds: float = 1.0,
         binaries: Binaries | None = None,
         images: Sequence[Image] = (),
-        mount_refresh_seconds: float = 2.0,
+        mount_refresh_seconds: float = 1.0,
     ) -> Self:
         """Build what is missing, start everything and wait until pods can be created.
 

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _ANNOTATION = "__meta_kubernetes_pod_annotation_prometheus_io"
+_PORT = "__meta_kubernetes_pod_container_port_number"
 
 # What the annotations prometheus.io/scrape, port and path ask for; the labels are those of the
-# common Helm charts. A pod is one target per declared port: only the annotated port is kept.
+# common Helm charts. A pod is one target per declared port, of every container: with an annotated
+# port only that one is kept.
 _POD_RELABELLING: list[dict[str, Any]] = [
     {"source_labels": [f"{_ANNOTATION}_scrape"], "action": "keep", "regex": "true"},
     {
@@ -26,18 +28,17 @@ _POD_RELABELLING: list[dict[str, Any]] = [
         "action": "drop",
         "regex": "Succeeded|Failed",
     },
-    {
-        "source_labels": ["__meta_kubernetes_pod_container_port_number"],
-        "action": "keepequal",
-        "target_label": f"{_ANNOTATION}_port",
-    },
+    {"source_labels": [_PORT], "action": "keep", "regex": ".+"},
+    {"source_labels": [_PORT], "target_label": "__tmp_port"},
+    {"source_labels": [f"{_ANNOTATION}_port"], "regex": "(.+)", "target_label": "__tmp_port"},
+    {"source_labels": [_PORT], "action": "keepequal", "target_label": "__tmp_port"},
     {
         "source_labels": [f"{_ANNOTATION}_path"],
         "regex": "(.+)",
         "target_label": "__metrics_path__",
     },
     {
-        "source_labels": ["__meta_kubernetes_pod_ip", f"{_ANNOTATION}_port"],
+        "source_labels": ["__meta_kubernetes_pod_ip", _PORT],
         "separator": ":",
         "target_label": "__address__",
     },

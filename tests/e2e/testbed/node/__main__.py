@@ -32,7 +32,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--mount-refresh",
         type=_seconds,
-        default=2.0,
+        default=1.0,
         help="delay from a changed ConfigMap or Secret to changed files (a kubelet: up to 90s)",
     )
     parser.add_argument(

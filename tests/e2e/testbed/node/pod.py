@@ -332,32 +332,30 @@ class PodWorker:
         try:
             await self._grant_and_enact()
         except ConfigError as error:
-            self._show_resize(
-                {"PodResizePending": {"reason": "Infeasible", "message": str(error)}}
-            )
+            self._show_resize({"PodResizePending": {"reason": "Infeasible", "message": str(error)}})
         finally:
             # Unless a newer resize has taken this one's place.
             if self._resizing is asyncio.current_task():
                 self._resizing = None
 
     async def _grant_and_enact(self) -> None:
+        seconds = resize_seconds(self.pod, self._node.resize_seconds)
         asked = [resizable_resources(spec) for spec in pod_containers(self.pod)]
         generation = self.pod["metadata"].get("generation")
         requests = total_requests(item.get("requests") or {} for item in asked)
         while True:
             others = self._node.granted_to_others(self.uid)
-            refused = refusal(requests, others, self._node.allocatable)
+            refused = staged_refusal(self.pod) or refusal(requests, others, self._node.allocatable)
             if refused is None:
                 break
             self._show_resize({"PodResizePending": {**refused, "observedGeneration": generation}})
             if refused["reason"] == "Infeasible":
-                self._resizing = None
                 return
             await asyncio.sleep(_DEFERRED_RECHECK_SECONDS)
         for container, resources in zip(self._containers, asked, strict=True):
             container.granted = resources
         self._show_resize({"PodResizeInProgress": {"observedGeneration": generation}})
-        await asyncio.sleep(self._node.resize_seconds)
+        await asyncio.sleep(seconds)
         while problems := [text for item in self._containers if (text := self._above(item))]:
             detail = {"reason": "Error", "message": "; ".join(problems)}
             self._show_resize({"PodResizeInProgress": detail})
@@ -369,7 +367,6 @@ class PodWorker:
             if restarts_container(container.spec, before, after):
                 await container.restart()
             container.in_force = after
-        self._resizing = None
         self._show_resize({})
 
     def _above(self, container: Container) -> str | None:
