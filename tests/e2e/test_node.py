@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.testbed.cluster import REPOSITORY
+from tests.e2e.testbed.node.staging import MOUNT_REFRESH, RESIZE, RESIZE_TIME
 from tests.e2e.testbed.processes import Process, free_port, wait_for
 
 if TYPE_CHECKING:
@@ -182,13 +183,14 @@ def node(cluster: Cluster) -> Iterator[NodeUnderTest]:
         cluster.kubectl("delete", "node", _NODE_NAME, "--ignore-not-found")
 
 
-def _start(
+def _start(  # noqa: PLR0913 - what a test may vary
     node: NodeUnderTest,
     namespace: str,
     script: str,
     *,
     image: str = "test/sh",
     name: str = "pod",
+    annotations: dict[str, str] | None = None,
     container: dict[str, Any] | None = None,
     **spec: Any,  # noqa: ANN401 - fields of a pod spec
 ) -> Pod:
@@ -203,7 +205,12 @@ def _start(
             {
                 "apiVersion": "v1",
                 "kind": "Pod",
-                "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
+                "metadata": {
+                    "name": name,
+                    "namespace": namespace,
+                    "labels": {"app": name},
+                    "annotations": annotations or {},
+                },
                 "spec": {
                     "nodeName": _NODE_NAME,
                     "terminationGracePeriodSeconds": 2,
@@ -360,6 +367,16 @@ def test_a_container_above_its_memory_limit_is_killed_as_out_of_memory(
     killed = pod.until(lambda item: bool(_status(item).get("lastState")), "a last state")
     ended = _status(killed)["lastState"]["terminated"]
     assert (ended["reason"], ended["exitCode"]) == ("OOMKilled", 137)
+    assert ended["finishedAt"] >= ended["startedAt"]
+    looping = pod.until(
+        lambda item: _status(item)["restartCount"] >= 2 and "waiting" in _state(item),
+        "two restarts and waiting",
+    )
+    assert _state(looping)["waiting"]["reason"] == "CrashLoopBackOff"
+    again = _status(looping)["lastState"]["terminated"]
+    assert again["reason"] == "OOMKilled"
+    assert again["finishedAt"] >= ended["finishedAt"]
+    assert again["containerID"] != ended["containerID"]
     labels = {"namespace": namespace, "pod": "pod", "container": "main"}
     wait_for(
         lambda: (
@@ -395,6 +412,26 @@ def test_mounted_config_follows_the_config_map_without_a_half_written_state(
     assert time.monotonic() - changed < 1.5
     assert set(pod.log().split()) <= {"1001", "2002", "1002"}
     assert not os.path.lexists("/etc/testbed")
+
+
+def test_a_pod_may_ask_for_a_slower_refresh_of_its_files(
+    cluster: Cluster, node: NodeUnderTest, namespace: str
+) -> None:
+    cluster.apply([_config_map("live", namespace, GOGC="before")])
+    script = "while true; do cat /etc/testbed/live/GOGC; echo; sleep 0.05; done"
+    spec: dict[str, Any] = {
+        "container": {"volumeMounts": [{"name": "live", "mountPath": "/etc/testbed/live"}]},
+        "volumes": [{"name": "live", "configMap": {"name": "live"}}],
+    }
+    asked = {MOUNT_REFRESH: "3s"}
+    slow = _start(node, namespace, script, name="slow", annotations=asked, **spec)
+    quick = _start(node, namespace, script, name="quick", **spec)
+    slow.until_logged("before")
+    quick.until_logged("before")
+    cluster.apply([_config_map("live", namespace, GOGC="after")])
+    quick.until_logged("after", 2)
+    assert "after" not in slow.log()
+    slow.until_logged("after", 5)
 
 
 def test_the_projected_token_lets_a_pod_use_the_api_as_its_service_account(
@@ -562,6 +599,40 @@ def test_a_resize_is_enacted_in_place(node: NodeUnderTest, namespace: str) -> No
         lambda item: _status(item)["resources"]["limits"] == {"memory": "2Gi"}, "room was made"
     )
     assert not _find(granted, "PodResizePending")
+
+
+def test_a_resize_is_deferred_as_long_as_the_pod_asks_for_that(
+    node: NodeUnderTest, namespace: str
+) -> None:
+    pod = _start(
+        node,
+        namespace,
+        "exec sleep 60",
+        annotations={RESIZE: "deferred", RESIZE_TIME: "2s"},
+        container={"resources": {"requests": {"memory": "64Mi"}, "limits": {"memory": "64Mi"}}},
+    )
+    pod.until(lambda item: "running" in _state(item), "running")
+    _resize(pod, "128Mi")
+    pending = pod.until(lambda item: bool(_find(item, "PodResizePending")), "pending")
+    assert _condition(pending, "PodResizePending")["reason"] == "Deferred"
+    assert pending["spec"]["containers"][0]["resources"]["limits"] == {"memory": "128Mi"}
+    assert _status(pending)["resources"]["limits"] == {"memory": "64Mi"}
+
+    annotate = ("annotate", "pod", pod.name, "--namespace", namespace, "--overwrite")
+    node.cluster.kubectl(*annotate, f"{RESIZE}=infeasible")
+    pod.until(
+        lambda item: (_find(item, "PodResizePending") or {}).get("reason") == "Infeasible",
+        "infeasible",
+    )
+    node.cluster.kubectl(*annotate, f"{RESIZE}-")
+    granted = pod.until(lambda item: bool(_find(item, "PodResizeInProgress")), "in progress")
+    assert not _find(granted, "PodResizePending")
+    assert _status(granted)["resources"]["limits"] == {"memory": "64Mi"}
+    enacted = pod.until(
+        lambda item: _status(item)["resources"]["limits"] == {"memory": "128Mi"}, "enacted"
+    )
+    assert not _find(enacted, "PodResizeInProgress")
+    assert _status(enacted)["restartCount"] == 0
 
 
 def test_init_containers_run_in_order_before_the_main_one(

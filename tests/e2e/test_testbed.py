@@ -8,23 +8,31 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.e2e.testbed.audit import WRITING_VERBS
 from tests.e2e.testbed.binaries import CREDENTIALS, BuildError, build
 from tests.e2e.testbed.cluster import REPOSITORY, KubectlError
-from tests.e2e.testbed.manifests import APP_CONTAINER, Load, SampleService
+from tests.e2e.testbed.manifests import (
+    APP_CONTAINER,
+    GoContainer,
+    Load,
+    SampleService,
+    horizontal_pod_autoscaler,
+    live_config_map,
+)
 from tests.e2e.testbed.processes import Process, ProcessError, wait_for
 from tests.e2e.testbed.prometheus import PrometheusQueryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tests.e2e.testbed.cluster import Cluster
 
 _LIVE_HEAP_BYTES = 32 * 2**20
+_TINY = {"LIVE_HEAP_BYTES": "1Mi"}
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +138,116 @@ def test_a_changed_env_replaces_the_pods_one_by_one(
         20,
         "the Go runtime of every new pod reports GOGC 250",
     )
+
+
+def test_a_stateful_set_replaces_its_pods_last_first_and_keeps_their_names(
+    cluster: Cluster, namespace: str
+) -> None:
+    service = SampleService(
+        name="db", namespace=namespace, kind="StatefulSet", environment=_TINY, scraped=False
+    )
+    cluster.apply(service.manifests())
+    cluster.wait_for_rollout(namespace, service.reference)
+    before = _by_name(cluster, namespace)
+    assert sorted(before) == ["db-0", "db-1"]
+    cluster.kubectl("set", "env", service.reference, "GOGC=250", "--namespace", namespace)
+    cluster.wait_for_rollout(namespace, service.reference)
+    after = _by_name(cluster, namespace)
+    assert sorted(after) == ["db-0", "db-1"]
+    assert not {_uid(pod) for pod in before.values()} & {_uid(pod) for pod in after.values()}
+    (ready,) = (
+        condition["lastTransitionTime"]
+        for condition in after["db-1"]["status"]["conditions"]
+        if condition["type"] == "Ready"
+    )
+    assert ready <= after["db-0"]["metadata"]["creationTimestamp"]
+
+
+def test_every_container_of_a_pod_has_series_of_its_own(cluster: Cluster, namespace: str) -> None:
+    service = SampleService(
+        name="many",
+        namespace=namespace,
+        replicas=1,
+        environment=_TINY,
+        further_containers=[GoContainer(name="second", port=8090, environment=_TINY)],
+        sidecars=[GoContainer(name="sidecar", port=8091, environment=_TINY)],
+    )
+    cluster.apply(service.manifests())
+    cluster.wait_for_rollout(namespace, service.reference)
+    names = {APP_CONTAINER, "second", "sidecar"}
+
+    def containers(metric: str) -> set[str]:
+        series = cluster.prometheus.query(f'{metric}{{namespace="{namespace}",container!=""}}')
+        return {dict(labels)["container"] for labels in series}
+
+    wait_for(lambda: containers("go_gc_gogc_percent") == names, 20, f"Go metrics of {names}")
+    wait_for(
+        lambda: containers("container_cpu_usage_seconds_total") == names, 20, f"CPU of {names}"
+    )
+    assert cluster.endpoints(namespace, "many") == [
+        f"{_by_name(cluster, namespace).popitem()[1]['status']['podIP']}:8080"
+    ]
+
+
+def test_a_live_config_map_is_followed_without_a_restart(cluster: Cluster, namespace: str) -> None:
+    service = SampleService(
+        name="live",
+        namespace=namespace,
+        environment={**_TINY, "GOGC": "150", "BARRIER_THRESHOLD": "9"},
+        live_config_map="live-settings",
+    )
+    cluster.apply(service.manifests())
+    cluster.wait_for_rollout(namespace, service.reference)
+    pods = set(_by_name(cluster, namespace))
+    unlimited = float(2**63)
+
+    def in_force(metric: str) -> set[float] | None:
+        values = _by_pod(cluster, f'{metric}{{namespace="{namespace}"}}')
+        return set(values.values()) if set(values) == pods else None
+
+    def until_in_force(gogc: float, limit_bytes: float, barrier: float) -> None:
+        wait_for(lambda: in_force("go_gc_gogc_percent") == {gogc}, 20, f"GOGC {gogc}")
+        wait_for(
+            lambda: in_force("go_gc_gomemlimit_bytes") == {limit_bytes}, 20, f"{limit_bytes} bytes"
+        )
+        wait_for(lambda: in_force("barrier_threshold") == {barrier}, 20, f"barrier {barrier}")
+
+    until_in_force(150, unlimited, 9)
+    live = {"GOGC": "400", "GOMEMLIMIT": "128MiB", "BARRIER": "5"}
+    cluster.apply([live_config_map("live-settings", namespace, live)])
+    until_in_force(400, 128 * 2**20, 5)
+    cluster.apply([live_config_map("live-settings", namespace, {"GOGC": "300"})])
+    until_in_force(300, unlimited, 9)
+    cluster.kubectl("delete", "configmap", "live-settings", "--namespace", namespace)
+    until_in_force(150, unlimited, 9)
+    assert set(_by_name(cluster, namespace)) == pods
+
+
+def test_an_autoscaler_without_metrics_leaves_the_replicas_alone(
+    cluster: Cluster, namespace: str
+) -> None:
+    service = SampleService(name="scaled", namespace=namespace, environment=_TINY, scraped=False)
+    autoscaler = horizontal_pod_autoscaler(service, container=APP_CONTAINER)
+    cluster.apply([*service.manifests(), autoscaler])
+    cluster.wait_for_rollout(namespace, service.reference)
+    where = ("--namespace", namespace)
+
+    def judged() -> bool:
+        status = cluster.get("hpa", "scaled", *where).get("status") or {}
+        conditions = {item["type"]: item["status"] for item in status.get("conditions") or []}
+        return conditions.get("ScalingActive") == "False"
+
+    wait_for(judged, 40, "the autoscaler's controller has found no metrics")
+    assert cluster.get("deployment", "scaled", *where)["spec"]["replicas"] == service.replicas
+
+
+def _by_name(cluster: Cluster, namespace: str) -> dict[str, dict[str, Any]]:
+    pods = cluster.get("pods", "--namespace", namespace)
+    return {pod["metadata"]["name"]: pod for pod in pods["items"]}
+
+
+def _uid(pod: Mapping[str, Any]) -> str:
+    return str(pod["metadata"]["uid"])
 
 
 def test_the_audit_log_names_who_wrote(cluster: Cluster, namespace: str) -> None:
