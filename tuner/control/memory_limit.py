@@ -137,7 +137,7 @@ def advance(
     """
     usable = set_point * memory_limit_bytes
     figures = (at, usable, signals.resident_bytes, signals.unknown_bytes)
-    if not all(map(math.isfinite, figures)) or usable <= 0:
+    if not all(map(math.isfinite, figures)) or memory_limit_bytes < CONTAINER_LEAST_BYTES:
         return correction
     if correction.at is None:
         return start(signals, memory_limit_bytes, set_point, at=at)
