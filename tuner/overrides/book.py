@@ -80,6 +80,6 @@ class Book:
         for entry in document.entries:
             earlier.pop(entry.name, None)
         for refusal in document.refusals:
-            entry = earlier.pop(refusal.name, None)
-            if entry is not None:
-                yield refusal, entry
+            last_good = earlier.pop(refusal.name, None)
+            if last_good is not None:
+                yield refusal, last_good

@@ -19,9 +19,9 @@ class Match:
     def covers(self, key: WorkloadKey) -> bool:
         """Whether the workload is one of them."""
         return (
-            self.kind in {None, key.kind}
-            and fnmatchcase(key.namespace, self.namespace)
+            fnmatchcase(key.namespace, self.namespace)
             and fnmatchcase(key.name, self.name)
+            and self.kind in {None, key.kind}
         )
 
 
