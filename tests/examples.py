@@ -13,9 +13,9 @@ import msgspec
 from tuner.model.policy import Policy
 from tuner.model.reading import Quantity
 from tuner.model.reason import Reason
-from tuner.model.record import Record, Verb
+from tuner.model.record import Applied, AppliedSetting, Record, Verb
 from tuner.model.signals import Signals, Source
-from tuner.model.trial import Change, Level, Outcome, Phase, Spread, Trial, Verdict
+from tuner.model.trial import Change, Level, Outcome, Phase, Setting, Spread, Trial, Verdict
 from tuner.model.tuning import Prediction
 from tuner.model.workload import (
     GOGC,
@@ -153,10 +153,27 @@ def level(kappa: float | None = 0.001, **changes: Any) -> Level:  # noqa: ANN401
     return msgspec.structs.replace(usual, **changes)
 
 
+def moved(before: str | None, after: str | None, name: str = GOGC) -> Change:
+    """A change of one setting of the container."""
+    return Change("app", (Setting(name, before, after),))
+
+
+def gogc_after(change: Change) -> str | None:
+    """GOGC that a change writes; None where it removes it."""
+    move = change.of(GOGC)
+    assert move is not None
+    return move.after
+
+
+def applied_gogc(value: str, prior: str | None = None, at: float = NOW) -> Applied:
+    """GOGC as gc-tuner has put it into the container."""
+    return Applied("app", (AppliedSetting(GOGC, value, prior),), at)
+
+
 def trial(**changes: Any) -> Trial:  # noqa: ANN401  # as policy
     """GOGC from not set to 200, planned now."""
     usual = Trial(
-        change=Change("app", GOGC, None, "200"),
+        change=moved(None, "200"),
         reason=Reason.GC_COST,
         prediction=Prediction(cpu_saving_ratio=0.1, memory_peak_bytes=330 * MIB),
         baseline=level(),
@@ -172,7 +189,7 @@ def outcome(verdict: Verdict = Verdict.CONFIRMED, **changes: Any) -> Outcome:  #
     """How the trial of GOGC 200 ended."""
     usual = Outcome(
         at=NOW - 5000,
-        change=Change("app", GOGC, None, "200"),
+        change=moved(None, "200"),
         reason=Reason.GC_COST,
         verdict=verdict,
         detail="",

@@ -18,7 +18,7 @@ from tuner.model.reading import Quantity
 from tuner.model.reason import OPERATOR_WIDE, Reason
 from tuner.model.record import Observed, Recommended, Record, Verb
 from tuner.model.signals import Signals
-from tuner.model.trial import Change, Outcome, Phase, Trial
+from tuner.model.trial import Change, Outcome, Phase, Setting, Trial
 from tuner.model.tuning import Proposal
 from tuner.model.workload import GOGC, Container, Mode, Workload
 from tuner.signals import choose_container, derive
@@ -186,12 +186,8 @@ def _decided(
 
 
 def _planned(proposal: Proposal, situation: Situation, windows: Windows) -> Apply:
-    change = Change(
-        container=proposal.container,
-        name=GOGC,
-        before=situation.container.literal(GOGC),
-        after=str(proposal.next_gogc),
-    )
+    move = Setting(GOGC, situation.container.literal(GOGC), str(proposal.next_gogc))
+    change = Change(proposal.container, (move,))
     trial = Trial(
         change=change,
         reason=Reason.GC_COST if proposal.rises else Reason.MEMORY_CEILING,
@@ -211,9 +207,9 @@ def _planned(proposal: Proposal, situation: Situation, windows: Windows) -> Appl
 
 def describe(trial: Trial) -> str:
     """A change and its prediction in words."""
-    change, prediction = trial.change, trial.prediction
+    prediction = trial.prediction
     return (
-        f"{change.name} {change.before or 'unset'} -> {change.after or 'unset'}, "
+        f"{trial.change}, "
         f"predicted CPU {-prediction.cpu_saving_ratio:+.1%}, "
         f"memory up to {prediction.memory_peak_bytes / (1024 * 1024):.0f} MiB"
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import pytest
 
+from tests.examples import applied_gogc, moved
 from tuner.cluster import (
     Api,
     ClusterAccess,
@@ -24,7 +25,7 @@ from tuner.errors import ConflictError, GoneError, RefusedError, UnavailableErro
 from tuner.model.decision import Hold
 from tuner.model.happening import ChangeWritten, HoldBegan, SourceFound, SourceLost, TrialEnded
 from tuner.model.reason import Reason
-from tuner.model.record import Applied, Learned, Observed, Recommended, Record, Verb
+from tuner.model.record import Applied, AppliedSetting, Learned, Observed, Recommended, Record, Verb
 from tuner.model.trial import Change, Level, Outcome, Phase, Spread, Trial, Verdict
 from tuner.model.tuning import Prediction
 from tuner.model.workload import EnvEntry, Kind, Mode, Rollout, Workload, WorkloadKey
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-RAISE = Change("app", "GOGC", None, "200")
-LOWER = Change("app", "GOGC", "200", None)
+RAISE = moved(None, "200")
+LOWER = moved("200", None)
 
 
 def full_record(at: float) -> Record:
@@ -87,7 +88,7 @@ def full_record(at: float) -> Record:
         message='ümlauts, "quotes" and\nlines',
         observed=Observed(at, "off", 0.262, "measured", 231 << 20, 612 << 20, 0.9, 1.5, 0.1, 0.2),
         recommended=Recommended(gogc=330, cpu_saving_ratio=0.183, memory_peak_bytes=1 << 30),
-        applied=Applied("app", None, None, at),
+        applied=Applied("app", (AppliedSetting("GOGC", None, None),), at),
         trial=trial,
         learned=Learned(cost_seconds_per_byte=3.1e-10),
         history=outcomes * 5,
@@ -256,7 +257,7 @@ def test_every_field_of_the_record_can_be_set(adapters: Adapters) -> None:
     )
     record = msgspec.structs.replace(
         record,
-        applied=Applied("app", "200", "100", 1.0),
+        applied=applied_gogc("200", "100", 1.0),
         trial=msgspec.structs.replace(record.trial, baseline=level, suspected=True),
     )
     adapters.records.save(workload, record)
@@ -390,11 +391,11 @@ def test_a_change_touches_one_entry_and_taking_it_back_leaves_no_trace(adapters:
 def test_a_value_is_changed_where_it_stands(adapters: Adapters) -> None:
     order = (("ZETA", "1"), ("GOGC", "100"), ("ALPHA", "2"))
     workload = adapters.deploy(env=order)
-    adapters.actuator.write(workload, Change("app", "GOGC", "100", "200"), "x")
+    adapters.actuator.write(workload, moved("100", "200"), "x")
     zulu, app, _ = adapters.live()["spec"]["template"]["spec"]["containers"]
     assert [each["name"] for each in app["env"]] == ["ZETA", "GOGC", "ALPHA"]
     assert [each["value"] for each in zulu["env"]] == ["1", "100", "2"]
-    adapters.actuator.write(adapters.rolled_out(), Change("app", "GOGC", "200", "100"), "x")
+    adapters.actuator.write(adapters.rolled_out(), moved("200", "100"), "x")
     _, app, _ = adapters.live()["spec"]["template"]["spec"]["containers"]
     assert [(each["name"], each["value"]) for each in app["env"]] == list(order)
 

@@ -93,7 +93,7 @@ def test_killed_between_record_and_patch_the_plan_is_carried_out_once(
 
     second = _finish(subject, planned["startedAt"])
 
-    assert subject.env()["GOGC"] == planned["change"]["after"]
+    assert subject.env()["GOGC"] == planned["change"]["settings"][0]["after"]
     assert len(second.record(SERVICE)["history"]) == 1
     assert subject.revision() == 2
 
@@ -105,7 +105,7 @@ def test_killed_between_patch_and_record_the_trial_goes_on_without_a_write(
     first = _killed_at_patch(subject, Passage.LOSE_ANSWER)
     planned = first.record(SERVICE)["trial"]
     assert planned["phase"] == "Planned"
-    assert subject.env()["GOGC"] == planned["change"]["after"]
+    assert subject.env()["GOGC"] == planned["change"]["settings"][0]["after"]
 
     second = _finish(subject, planned["startedAt"])
 

@@ -60,7 +60,7 @@ def test_a_busy_service_is_tuned_to_rest_and_spends_at_least_15_percent_less(
     rested_at = datetime.now(tz=UTC)
     record = operator.record(SERVICE)
 
-    steps = [each["change"] for each in reversed(record["history"])]
+    steps = [each["change"]["settings"][0] for each in reversed(record["history"])]
     values = [100, *(int(step["after"]) for step in steps)]
     assert len(steps) >= 1
     assert steps[0]["before"] is None, "GOGC was not set in the manifest"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import examples
-from tests.examples import NOW
+from tests.examples import NOW, moved
 from tests.properties.worlds import (
     DAY,
     POLICY,
@@ -108,4 +108,4 @@ def test_harm_alone_is_taken_back_and_to_what_stood_there(
         if running is not None and running.reason is Reason.ROLLBACK:
             history = answer.assessment.record.history
             assert history[0].verdict is Verdict.REGRESSED
-            assert (running.change.before, running.change.after) == ("200", None)
+            assert running.change == moved("200", None)

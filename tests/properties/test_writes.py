@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.examples import NOW
+from tests.examples import NOW, gogc_after
 from tests.properties.worlds import World, plausible_readings, wild_readings, worlds
 from tuner.guards import objection_to
 from tuner.model.decision import Apply
@@ -35,8 +35,7 @@ class NewWrite:
     @property
     def gogc(self) -> int:
         """The value to be written."""
-        assert self.trial.change.after is not None
-        return int(self.trial.change.after)
+        return int(gogc_after(self.trial.change) or "")
 
 
 def write_of(world: World) -> Trial | None:
@@ -67,11 +66,12 @@ def test_every_write_is_permitted(world: World) -> None:
     if trial is not None:
         container = world.workload.container(trial.change.container)
         assert container is not None
-        entry = container.env.get(trial.change.name)
+        entries = [container.env.get(each.name) for each in trial.change.settings]
         assert world.workload.label_mode == Mode.AUTO
         assert not world.policy.dry_run
         assert world.workload.rollout is Rollout.COMPLETE or trial.reason is Reason.ROLLBACK
-        assert entry is None or (entry.count == 1 and set(entry.owners) <= {"gc-tuner"})
+        for entry in entries:
+            assert entry is None or (entry.count == 1 and set(entry.owners) <= {"gc-tuner"})
 
 
 @given(ANYTHING)
@@ -92,9 +92,10 @@ def test_every_new_write_comes_at_its_time(world: World) -> None:
 def test_every_new_write_is_a_whole_positive_gogc_with_something_to_compare(world: World) -> None:
     write = new_write_of(world)
     if write is not None:
-        assert write.trial.change.name == GOGC
-        assert WHOLE.fullmatch(write.trial.change.after or "")
-        assert write.trial.change.before == write.container.literal(GOGC)
+        (move,) = write.trial.change.settings
+        assert move.name == GOGC
+        assert WHOLE.fullmatch(move.after or "")
+        assert move.before == write.container.literal(GOGC)
         assert write.trial.baseline is not None
 
 

@@ -13,9 +13,9 @@ from tuner.assessment import Assessed, SourceState, assess
 from tuner.model.policy import Policy
 from tuner.model.reading import Quantity
 from tuner.model.reason import Reason
-from tuner.model.record import Applied, Learned, Record, Verb
+from tuner.model.record import Applied, AppliedSetting, Learned, Record, Verb
 from tuner.model.signals import Signals
-from tuner.model.trial import Change, Level, Outcome, Phase, Spread, Trial, Verdict
+from tuner.model.trial import Change, Level, Outcome, Phase, Setting, Spread, Trial, Verdict
 from tuner.model.tuning import Prediction
 from tuner.model.workload import GOGC, TUNED_ENV, Container, EnvEntry, Mode, Rollout, Workload
 from tuner.signals import derive
@@ -155,8 +155,19 @@ def levels() -> st.SearchStrategy[Level]:
 
 
 def changes() -> st.SearchStrategy[Change]:
-    """Any change of an env entry."""
-    return st.builds(Change, NAMES, st.sampled_from([GOGC, GOGC, "PATH"]), GOGC_VALUES, GOGC_VALUES)
+    """Any change of one env entry or two."""
+    names = st.sampled_from([GOGC, GOGC, "PATH"])
+    settings = st.lists(
+        st.builds(Setting, names, GOGC_VALUES, GOGC_VALUES), max_size=2, unique_by=lambda s: s.name
+    )
+    return st.builds(Change, NAMES, settings.map(tuple))
+
+
+def applied_settings() -> st.SearchStrategy[tuple[AppliedSetting, ...]]:
+    """Anything that was written."""
+    names = st.sampled_from([GOGC, GOGC, "PATH"])
+    settings = st.builds(AppliedSetting, names, GOGC_VALUES, GOGC_VALUES)
+    return st.lists(settings, max_size=2, unique_by=lambda s: s.name).map(tuple)
 
 
 def trials() -> st.SearchStrategy[Trial]:
@@ -203,9 +214,7 @@ def records() -> st.SearchStrategy[Record | None]:
             decision=st.sampled_from(Verb),
             reason=st.sampled_from(Reason),
             message=st.just("words"),
-            applied=st.one_of(
-                st.none(), st.builds(Applied, NAMES, GOGC_VALUES, GOGC_VALUES, TIMES)
-            ),
+            applied=st.one_of(st.none(), st.builds(Applied, NAMES, applied_settings(), TIMES)),
             trial=st.one_of(st.none(), trials()),
             learned=st.builds(Learned, st.one_of(st.none(), FINITE)),
             history=st.lists(outcomes(), max_size=3).map(tuple),

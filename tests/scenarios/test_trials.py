@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.examples import gogc_after
 from tests.scenarios.worlds import BUSY, LOAD, MIB, Stage, key_of
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
@@ -145,7 +146,7 @@ def test_a_change_that_does_harm_is_taken_back_exactly_and_not_tried_again(
     record = stage.record()
     assert record is not None
     assert record.trial is None
-    assert (record.applied.gogc if record.applied is not None else None) == left
+    assert (record.applied.settings[0].value if record.applied is not None else None) == left
 
     written = stage.writes()
     stage.run(400)
@@ -174,7 +175,7 @@ def test_a_closed_direction_opens_when_the_load_has_changed() -> None:
     stage.run(950)
     assert stage.verdicts() == [Verdict.REGRESSED]
     stage.until_verdict(2)
-    assert stage.outcomes()[1].change.after == "200"
+    assert gogc_after(stage.outcomes()[1].change) == "200"
 
 
 @pytest.mark.parametrize("restart", [False, True], ids=["running on", "restarted"])

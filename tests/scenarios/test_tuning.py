@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.examples import gogc_after
 from tests.scenarios.worlds import BUSY, MIB, POLICY, SHORT, Stage
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
@@ -33,7 +34,8 @@ def test_a_busy_service_is_tuned_in_predicted_steps_and_then_left_alone(service:
     steps = [each.trial.change for each in stage.changes()]
     assert 1 <= len(steps) <= 3
     for change in steps:
-        assert int(change.after or 0) <= 2 * int(change.before or 100)
+        (move,) = change.settings
+        assert int(move.after or 0) <= 2 * int(move.before or 100)
     outcomes = stage.outcomes()
     assert len(outcomes) == len(steps)
     assert all(each.verdict is Verdict.CONFIRMED for each in outcomes[:-1])
@@ -137,7 +139,7 @@ def test_tuning_brings_no_oom_kill_that_the_untuned_service_lacks(service: Servi
 def test_default_metrics_alone_allow_one_probe_which_teaches_the_rest(cost: float) -> None:
     stage = Stage(replace(ROOMY, runtime_metrics=False, cost_seconds_per_byte=cost))
     stage.until_verdict()
-    assert [each.trial.change.after for each in stage.changes()] == ["200"]
+    assert [gogc_after(each.trial.change) for each in stage.changes()] == ["200"]
     assert stage.verdicts() == [Verdict.CONFIRMED]
     record = stage.record()
     assert record is not None

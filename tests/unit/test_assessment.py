@@ -3,15 +3,27 @@ from typing import Any
 
 import pytest
 
-from tests.examples import MIB, NOW, container, policy, reading, record, trial, workload
+from tests.examples import (
+    MIB,
+    NOW,
+    applied_gogc,
+    container,
+    gogc_after,
+    moved,
+    policy,
+    reading,
+    record,
+    trial,
+    workload,
+)
 from tests.examples import signals as believed
 from tuner.assessment import Assessed, SourceState, assess, describe
 from tuner.model.decision import Apply, Hold
 from tuner.model.policy import Policy
 from tuner.model.reading import Quantity
 from tuner.model.reason import Reason
-from tuner.model.record import Applied, Record
-from tuner.model.trial import Change, Phase, Spread, Trial, Verdict
+from tuner.model.record import Record
+from tuner.model.trial import Phase, Spread, Trial, Verdict
 from tuner.model.workload import GOGC, EnvEntry, Mode, Workload
 from tuner.verification import Windows
 
@@ -21,8 +33,8 @@ CALM = workload(containers=(ROOMY,))
 SETTING = ("u", "digest", "app", 100.0, 2)
 WATCHED = Windows(SETTING, tuple(believed(at=NOW - 60 * each) for each in range(5, 0, -1)))
 """The five rate windows before this one."""
-BACK = trial(change=Change("app", GOGC, "200", None), reason=Reason.ROLLBACK, baseline=None)
-APPLIED = Applied(container="app", gogc="200", prior_gogc=None, written_at=NOW - 100)
+BACK = trial(change=moved("200", None), reason=Reason.ROLLBACK, baseline=None)
+APPLIED = applied_gogc("200", at=NOW - 100)
 
 
 def source(**changes: Any) -> SourceState:  # noqa: ANN401  # handed to SourceState
@@ -55,7 +67,7 @@ def planned(answer: Assessed) -> Trial:
 
 def test_a_service_that_collects_too_much_gets_a_doubled_gogc() -> None:
     plan = planned(assessed())
-    assert plan.change == Change("app", GOGC, None, "200")
+    assert plan.change == moved(None, "200")
     assert (plan.reason, plan.phase) == (Reason.GC_COST, Phase.PLANNED)
     assert (plan.started_at, plan.template_digest) == (NOW, "digest")
 
@@ -70,7 +82,7 @@ def test_a_plan_states_the_level_that_it_will_be_compared_with() -> None:
 def test_a_plan_of_less_memory_is_for_the_ceiling() -> None:
     tight = workload(containers=(container(memory_limit_bytes=200 * MIB),))
     plan = planned(assessed(tight))
-    assert (plan.reason, plan.change.after) == (Reason.MEMORY_CEILING, "50")
+    assert (plan.reason, gogc_after(plan.change)) == (Reason.MEMORY_CEILING, "50")
 
 
 def test_the_record_tells_decision_figures_and_recommendation() -> None:

@@ -23,7 +23,7 @@ from tuner.model.happening import (
 )
 from tuner.model.reason import Reason
 from tuner.model.trial import Outcome, Phase
-from tuner.model.workload import Workload, WorkloadKey
+from tuner.model.workload import GOGC, Workload, WorkloadKey
 from tuner.settings import Settings
 from tuner.simulation import Service, World
 from tuner.simulation.streams import constant, noise, total
@@ -188,7 +188,8 @@ def _summary(news: _News) -> Table:
         cost = "-" if old is None or new is None else f"{old * 1e6:.0f} → {new * 1e6:.0f} µs"
         title, gogc = (key.name, cost), f"{before.signals.gogc:g}"
         for outcome in reversed(after.record.history):
-            value = outcome.change.after or "unset"
+            move = outcome.change.of(GOGC)
+            value = "unset" if move is None or move.after is None else move.after
             table.add_row(*title, f"{gogc} → {value}", *_scored(outcome))
             title, gogc = ("", ""), value
         if not after.record.history:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tuner.cluster.client import Api
-    from tuner.model.trial import Change
+    from tuner.model.trial import Change, Setting
     from tuner.model.workload import Workload
 
 _WELL_FORMED = {
@@ -35,7 +35,7 @@ class ClusterActuator:
         self._api = api
 
     def write(self, workload: Workload, change: Change, cause: str) -> Workload:
-        """Set or remove one env entry if the workload still is at its resource version.
+        """Set or remove env entries if the workload still is at its resource version.
 
         The order of env and containers stays as it is. The change-cause is set in the same patch,
         behind ``gc-tuner: ``, unless the user has one of their own.
@@ -51,7 +51,7 @@ class ClusterActuator:
         metadata: dict[str, Any] = {"resourceVersion": workload.resource_version}
         if workload.change_cause is None or workload.cause_is_ours:
             metadata["annotations"] = {CHANGE_CAUSE: f"{CAUSE_PREFIX}{cause}"}
-        container = {"name": change.container, "env": [_entry(change)]}
+        container = {"name": change.container, "env": [_entry(each) for each in change.settings]}
         template = {"spec": {"containers": [container]}}
         answer = self._patch(workload, {"metadata": metadata, "spec": {"template": template}})
         _compare(answer, change)
@@ -90,30 +90,32 @@ def _check(workload: Workload, change: Change) -> None:
     if workload.container(change.container) is None:
         # A patch would add a container.
         raise RefusedError(f"{workload.key}: there is no container {change.container!r}")
-    form = _WELL_FORMED.get(change.name)
-    if form is None:
-        raise RefusedError(f"{workload.key}: {change.name} is not ours to write")
-    if change.after is not None and not form.fullmatch(change.after):
-        raise RefusedError(f"{workload.key}: {change.name}={change.after!r} is not well formed")
+    for move in change.settings:
+        form = _WELL_FORMED.get(move.name)
+        if form is None:
+            raise RefusedError(f"{workload.key}: {move.name} is not ours to write")
+        if move.after is not None and not form.fullmatch(move.after):
+            raise RefusedError(f"{workload.key}: {move.name}={move.after!r} is not well formed")
 
 
-def _entry(change: Change) -> dict[str, str]:
-    if change.after is None:
-        return {"name": change.name, "$patch": "delete"}
-    return {"name": change.name, "value": change.after}
+def _entry(move: Setting) -> dict[str, str]:
+    if move.after is None:
+        return {"name": move.name, "$patch": "delete"}
+    return {"name": move.name, "value": move.after}
 
 
 def _compare(answer: Workload, change: Change) -> None:
     """Whether the answer has what was asked for: admission webhooks may have their own idea."""
     container = answer.container(change.container)
-    entry = None if container is None else container.env.get(change.name)
-    if change.after is None:
-        as_asked = container is not None and entry is None
-    else:
-        as_asked = entry is not None and (entry.value, entry.count) == (change.after, 1)
-    if not as_asked:
-        found = "nothing" if entry is None else repr(entry.value)
-        raise RefusedError(
-            f"{answer.key}: asked for {change.name}={change.after or 'unset'} in container "
-            f"{change.container!r}, the API server's answer has {found}"
-        )
+    for move in change.settings:
+        entry = None if container is None else container.env.get(move.name)
+        if move.after is None:
+            as_asked = container is not None and entry is None
+        else:
+            as_asked = entry is not None and (entry.value, entry.count) == (move.after, 1)
+        if not as_asked:
+            found = "nothing" if entry is None else repr(entry.value)
+            raise RefusedError(
+                f"{answer.key}: asked for {move.name}={move.after or 'unset'} in container "
+                f"{change.container!r}, the API server's answer has {found}"
+            )

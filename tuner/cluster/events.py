@@ -332,8 +332,7 @@ def _on(
 
 
 def _words(change: Change) -> str:
-    before, after = change.before or "unset", change.after or "unset"
-    return f"{change.name} of container {change.container}: {before} -> {after}"
+    return f"container {change.container}: {change}"
 
 
 def _younger(

@@ -19,8 +19,8 @@ def evidence(proposal: Proposal, situation: Situation) -> Proposal | Hold:
     if closed and newest.rose and not _load_moved(newest, situation):
         return Hold(
             Reason.DIRECTION_CLOSED,
-            f"GOGC {newest.change.before or 'unset'} -> {newest.change.after} ended as "
-            f"{newest.verdict.value}: no further rise until the load changes",
+            f"{newest.change} ended as {newest.verdict.value}: "
+            "no further rise until the load changes",
         )
     estimated = situation.signals.gc_share_source is Source.ESTIMATED
     if estimated and situation.record.learned.cost_seconds_per_byte is None:

@@ -4,8 +4,8 @@ from tuner.guards.ownership import ownership_of
 from tuner.guards.rollout import rollout_of
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
-from tuner.model.trial import Trial
-from tuner.model.workload import FIELD_MANAGER, Workload
+from tuner.model.trial import Setting, Trial
+from tuner.model.workload import FIELD_MANAGER, Container, Workload
 
 
 def objection_to(trial: Trial, fresh: Workload, decided_on: Workload) -> Hold | None:
@@ -23,16 +23,24 @@ def objection_to(trial: Trial, fresh: Workload, decided_on: Workload) -> Hold | 
         or fresh.template_digest != trial.template_digest
     ):
         return Hold(Reason.WORKLOAD_CHANGED, "the workload changed since it was decided on")
-    owned = ownership_of(container, trial.change.name)
-    if owned is not None:
-        return owned
-    entry = container.env.get(trial.change.name)
-    if entry is not None and entry.value == trial.change.after and FIELD_MANAGER in entry.owners:
+    moves = trial.change.settings
+    for move in moves:
+        owned = ownership_of(container, move.name)
+        if owned is not None:
+            return owned
+    if all(_stands(container, move) for move in moves):
         return None
-    if container.literal(trial.change.name) != trial.change.before:
-        return Hold(
-            Reason.WORKLOAD_CHANGED,
-            f"{trial.change.name} reads {container.literal(trial.change.name) or 'unset'}, "
-            f"it was {trial.change.before or 'unset'} when the change was decided on",
-        )
+    for move in moves:
+        if container.literal(move.name) != move.before:
+            return Hold(
+                Reason.WORKLOAD_CHANGED,
+                f"{move.name} reads {container.literal(move.name) or 'unset'}, "
+                f"it was {move.before or 'unset'} when the change was decided on",
+            )
     return None if trial.reason is Reason.ROLLBACK else rollout_of(fresh)
+
+
+def _stands(container: Container, move: Setting) -> bool:
+    """Whether a value is there already, in our name."""
+    entry = container.env.get(move.name)
+    return entry is not None and entry.value == move.after and FIELD_MANAGER in entry.owners

@@ -16,8 +16,4 @@ def trial_running(running: Trial | None) -> Hold | None:
     """Hold that names the change under way and its phase; None where there is none."""
     if running is None:
         return None
-    before = running.change.before or "unset"
-    after = running.change.after or "unset"
-    return Hold(
-        Reason.TRIAL_RUNNING, f"{running.change.name} {before} -> {after}: {running.phase.value}"
-    )
+    return Hold(Reason.TRIAL_RUNNING, f"{running.change}: {running.phase.value}")

@@ -131,9 +131,7 @@ def _change(trial: Trial) -> dict[str, object]:
     change, prediction = trial.change, trial.prediction
     return {
         "container": change.container,
-        "name": change.name,
-        "before": change.before,
-        "after": change.after,
+        "change": str(change),
         "reason": trial.reason,
         "predicted_saving_ratio": _rounded(prediction.cpu_saving_ratio),
         "predicted_memory_bytes": prediction.memory_peak_bytes,

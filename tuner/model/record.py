@@ -6,7 +6,7 @@ import msgspec
 
 from tuner.model.decision import Apply, Decision
 from tuner.model.reason import Reason
-from tuner.model.trial import Outcome, Stored, Trial
+from tuner.model.trial import Change, Outcome, Stored, Trial
 from tuner.model.workload import Mode
 
 HISTORY_LENGTH = 10
@@ -26,6 +26,7 @@ class Observed(Stored, frozen=True):
 
     at: float
     gogc: str
+    """In force: percent, or off."""
     gc_share: float
     gc_share_source: str
     live_bytes: int
@@ -44,15 +45,37 @@ class Recommended(Stored, frozen=True):
     memory_peak_bytes: int
 
 
+class AppliedSetting(Stored, frozen=True):
+    """One tuned name that gc-tuner has written."""
+
+    name: str
+    value: str | None
+    """What ought to stand there now; None: not set."""
+    prior: str | None
+    """What stood there before gc-tuner's first change; None: not set."""
+
+
 class Applied(Stored, frozen=True):
     """What gc-tuner has put into the workload."""
 
     container: str
-    gogc: str | None
-    """Value that ought to stand there now; None: not set."""
-    prior_gogc: str | None
-    """What stood there before gc-tuner's first change; None: not set."""
+    settings: tuple[AppliedSetting, ...]
     written_at: float
+
+
+def applied(known: Applied | None, change: Change, at: float) -> Applied | None:
+    """What is applied once a change is written on top of what was.
+
+    Returns:
+        None where everything reads again what it read before gc-tuner's first change.
+    """
+    settings = {each.name: each for each in known.settings} if known is not None else {}
+    for move in change.settings:
+        old = settings.get(move.name)
+        prior = move.before if old is None else old.prior
+        settings[move.name] = AppliedSetting(move.name, move.after, prior)
+    left = tuple(each for each in settings.values() if each.value != each.prior)
+    return Applied(change.container, left, at) if left else None
 
 
 class Learned(Stored, frozen=True):

@@ -60,15 +60,39 @@ class Level(Stored, frozen=True):
     pods: int
 
 
-class Change(Stored, frozen=True):
-    """Values of one env name in one container: what stood there, and what is to stand there."""
+class Setting(Stored, frozen=True):
+    """One tuned name: what stands there, and what is to stand there."""
 
-    container: str
     name: str
     before: str | None
-    """None: it was not set."""
+    """None: it is not set."""
     after: str | None
     """None: it is to be removed."""
+
+    def __str__(self) -> str:
+        """The move in words."""
+        return f"{self.name} {self.before or 'unset'} -> {self.after or 'unset'}"
+
+
+class Change(Stored, frozen=True):
+    """What one write does to one container; all of it is written together, or nothing."""
+
+    container: str
+    settings: tuple[Setting, ...]
+
+    def __str__(self) -> str:
+        """The moves in words."""
+        return ", ".join(map(str, self.settings))
+
+    def of(self, name: str) -> Setting | None:
+        """The move of one tuned name; None where it is left as it is."""
+        return next((each for each in self.settings if each.name == name), None)
+
+    @property
+    def back(self) -> "Change":
+        """The change that undoes this one, exactly."""
+        undone = tuple(Setting(each.name, each.after, each.before) for each in self.settings)
+        return Change(self.container, undone)
 
 
 class Trial(Stored, frozen=True):

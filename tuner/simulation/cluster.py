@@ -205,7 +205,8 @@ class SimulatedCluster:
         if current is None or deployment.workload.cause_is_ours:
             current = f"{CAUSE_PREFIX}{cause}"
         self.written.append(Written(self.now, workload.key, "workload"))
-        self._set(deployment, change.name, change.after, FIELD_MANAGER, current)
+        values = {each.name: each.after for each in change.settings}
+        self._set(deployment, values, FIELD_MANAGER, current)
         faults.after()
         return deployment.workload
 
@@ -269,7 +270,7 @@ class SimulatedCluster:
     ) -> None:
         """Set or remove an env entry, which begins a rollout."""
         deployment = self._of(key)
-        self._set(deployment, name, value, owner, deployment.workload.change_cause)
+        self._set(deployment, {name: value}, owner, deployment.workload.change_cause)
 
     def change_template(self, key: WorkloadKey, digest: str) -> None:
         """Deploy another version of the service."""
@@ -399,16 +400,16 @@ class SimulatedCluster:
     def _set(
         self,
         deployment: _Deployment,
-        name: str,
-        value: str | None,
+        values: Mapping[str, str | None],
         owner: str,
         cause: str | None,
     ) -> None:
         workload = deployment.workload
         (container,) = workload.containers
-        env = {each: entry for each, entry in container.env.items() if each != name}
-        if value is not None:
-            env[name] = EnvEntry(value, owners=(owner,))
+        env = {name: entry for name, entry in container.env.items() if name not in values}
+        for name, value in values.items():
+            if value is not None:
+                env[name] = EnvEntry(value, owners=(owner,))
         if _values(env) == _values(container.env):
             return
         self._roll(

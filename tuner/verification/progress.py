@@ -7,11 +7,11 @@ import msgspec
 from tuner.control.prediction import RATIO_DIGITS
 from tuner.model.policy import Policy
 from tuner.model.reason import Reason
-from tuner.model.record import Applied, Record
+from tuner.model.record import Applied, Record, applied
 from tuner.model.signals import Signals
-from tuner.model.trial import Change, Level, Outcome, Phase, Trial, Verdict
+from tuner.model.trial import Level, Outcome, Phase, Trial, Verdict
 from tuner.model.tuning import Prediction
-from tuner.model.workload import GOGC, Rollout, Workload
+from tuner.model.workload import Rollout, Workload
 from tuner.verification.learning import learn
 from tuner.verification.verdict import Judgement, comparable, judge
 from tuner.verification.windows import Windows, level
@@ -82,15 +82,9 @@ def _unseen(record: Record, trial: Trial, view: View) -> Progress:
 
 def patched(record: Record, trial: Trial, now: float) -> Record:
     """The record once the workload is known to carry the trial's value."""
-    change = trial.change
-    prior = record.applied.prior_gogc if record.applied is not None else change.before
-    back = trial.reason is Reason.ROLLBACK and change.after == prior
-    applied = Applied(
-        container=change.container, gogc=change.after, prior_gogc=prior, written_at=now
-    )
     return msgspec.structs.replace(
         record,
-        applied=None if back else applied,
+        applied=applied(record.applied, trial.change, now),
         trial=_at(trial, Phase.ROLLING_OUT, now),
     )
 
@@ -103,13 +97,14 @@ def abandoned(record: Record, trial: Trial, now: float, why: str) -> Progress:
 def _planned(record: Record, trial: Trial, view: View) -> Progress:
     """A plan found in the record: its write was cut short, and may or may not have happened."""
     now, container = view.now, view.workload.container(trial.change.container)
-    live = container.literal(trial.change.name) if container is not None else None
     if container is None or view.workload.template_digest != trial.template_digest:
         return abandoned(record, trial, now, "the pod template changed")
-    if live == trial.change.after:
+    moves = trial.change.settings
+    if all(container.literal(each.name) == each.after for each in moves):
         return Progress(patched(record, trial, now))
-    if live != trial.change.before:
-        return abandoned(record, trial, now, f"{trial.change.name} was changed by someone else")
+    for each in moves:
+        if container.literal(each.name) != each.before:
+            return abandoned(record, trial, now, f"{each.name} was changed by someone else")
     expires = trial.reason is not Reason.ROLLBACK  # harm does not pass with time
     if expires and now - trial.started_at > view.policy.timing.plan_lifetime_seconds:
         return abandoned(record, trial, now, "the plan is too old")
@@ -118,7 +113,9 @@ def _planned(record: Record, trial: Trial, view: View) -> Progress:
 
 def _taken_away(applied: Applied, workload: Workload) -> bool:
     container = workload.container(applied.container)
-    return container is None or container.literal(GOGC) != applied.gogc
+    return container is None or any(
+        container.literal(each.name) != each.value for each in applied.settings
+    )
 
 
 def _reverted(record: Record, now: float) -> Progress:
@@ -189,11 +186,8 @@ def _take_back(
 ) -> Progress:
     """End the trial and plan the exact prior entry in its place."""
     ended = _end(record, trial, now, judgement, after)
-    change = trial.change
     rollback = Trial(
-        change=Change(
-            container=change.container, name=change.name, before=change.after, after=change.before
-        ),
+        change=trial.change.back,
         reason=Reason.ROLLBACK,
         prediction=Prediction(
             cpu_saving_ratio=-(_shown(judgement.saving_ratio) or 0.0),

@@ -19,13 +19,14 @@ from tests.contract.cluster.server import (
     refused,
     status_object,
 )
+from tests.examples import moved
 from tests.unit.cluster.objects import deployment
 from tuner.cluster import ClusterActuator, ClusterInventory, ClusterRecords
 from tuner.cluster.records import status_of
 from tuner.errors import ConflictError, GoneError, RefusedError, UnavailableError
 from tuner.model.reason import Reason
 from tuner.model.record import Record, Verb
-from tuner.model.trial import Change
+from tuner.model.trial import Change, Setting
 from tuner.model.workload import Kind, Mode, Workload, WorkloadKey
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from tuner.cluster import Api
 
 KEY = WorkloadKey("shop", Kind.DEPLOYMENT, "web")
-RAISE = Change("app", "GOGC", None, "200")
+RAISE = moved(None, "200")
 RECORD_OF_WEB = Record(Mode.AUTO, Verb.HOLD, Reason.AT_TARGET, "fine", reverted_at=1700000000.25)
 STATUS = status_of(RECORD_OF_WEB)
 OTHER = msgspec.structs.replace(RECORD_OF_WEB, message="other")
@@ -136,7 +137,7 @@ def test_a_removal_deletes_the_entry_and_replaces_our_own_cause(
     server.on("PATCH", WEB, json_reply(deployment(version=21)))
     cause = {"kubernetes.io/change-cause": "gc-tuner: earlier"}
     opened = side(env=[{"name": "GOGC", "value": "200"}], metadata={"annotations": cause})
-    opened.actuator.write(opened.web, Change("app", "GOGC", "200", None), "back")
+    opened.actuator.write(opened.web, moved("200", None), "back")
     patch = server.asked("PATCH")[0].json
     (container,) = patch["spec"]["template"]["spec"]["containers"]
     assert container["env"] == [{"name": "GOGC", "$patch": "delete"}]
@@ -192,7 +193,7 @@ def test_what_is_not_well_formed_does_not_leave_the_house(
 ) -> None:
     opened = side()
     with pytest.raises(RefusedError):
-        opened.actuator.write(opened.web, Change("app", name, None, value), "no")
+        opened.actuator.write(opened.web, moved(None, value, name), "no")
     assert written(server) == []
 
 
@@ -201,7 +202,7 @@ def test_a_container_that_is_not_there_is_not_added(
 ) -> None:
     opened = side()
     with pytest.raises(RefusedError, match="no container 'other'"):
-        opened.actuator.write(opened.web, Change("other", "GOGC", None, "200"), "no")
+        opened.actuator.write(opened.web, Change("other", (Setting("GOGC", None, "200"),)), "no")
     assert written(server) == []
 
 
@@ -211,7 +212,7 @@ def test_a_container_that_is_not_there_is_not_added(
         ([{"name": "GOGC", "value": "100"}], RAISE),
         ([], RAISE),
         ([{"name": "GOGC", "value": "200"}] * 2, RAISE),
-        ([{"name": "GOGC", "value": "50"}], Change("app", "GOGC", "200", None)),
+        ([{"name": "GOGC", "value": "50"}], moved("200", None)),
     ],
 )
 def test_an_answer_that_shows_something_else_is_a_refusal(

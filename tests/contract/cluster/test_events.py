@@ -86,7 +86,7 @@ def test_a_change_is_an_event_on_the_workload(server: FakeApiServer, observed: O
         "type": "Normal",
         "reason": "ChangeWritten",
         "action": "Tune",
-        "note": "GOGC of container app: unset -> 200, predicted CPU -12.7%",
+        "note": "container app: GOGC unset -> 200, predicted CPU -12.7%",
         "reportingController": "gc-tuner.io/gc-tuner",
         "reportingInstance": "gc-tuner-0",
     }
@@ -102,7 +102,7 @@ def test_a_verdict_is_an_event_and_harm_a_warning(
     event = server.asked("POST")[0].json
     assert event["reason"] == f"Trial{verdict.value}"
     assert event["type"] == ("Warning" if verdict is Verdict.REGRESSED else "Normal")
-    assert event["note"] == "GOGC of container app: unset -> 200: CPU fell"
+    assert event["note"] == "container app: GOGC unset -> 200: CPU fell"
 
 
 def test_a_hold_is_told_once_an_hour_for_a_workload_and_reason(

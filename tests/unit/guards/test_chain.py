@@ -5,6 +5,7 @@ import pytest
 from tests.examples import (
     NOW,
     OURS,
+    applied_gogc,
     container,
     outcome,
     policy,
@@ -18,14 +19,13 @@ from tuner.control.prediction import predict
 from tuner.guards import decide
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
-from tuner.model.record import Applied
 from tuner.model.trial import Phase, Verdict
 from tuner.model.tuning import Proposal
 from tuner.model.workload import GOGC, EnvEntry, Mode, Rollout
 
 FOREIGN = EnvEntry("100", owners=("helm",))
 HARMED = outcome(Verdict.REGRESSED)
-APPLIED = Applied(container="app", gogc="200", prior_gogc=None, written_at=NOW)
+APPLIED = applied_gogc("200")
 
 ORDER: list[tuple[Reason, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     # reason, and what of situation, record and proposal brings it about

@@ -1,14 +1,20 @@
 import pytest
 
-from tests.examples import container, trial, workload, workload_with
+from tests.examples import (
+    container,
+    moved,
+    trial,
+    workload,
+    workload_with,
+)
 from tuner.guards import objection_to
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
-from tuner.model.trial import Change, Trial
+from tuner.model.trial import Trial
 from tuner.model.workload import GOGC, EnvEntry, Rollout, Workload
 
 PLAN = trial()
-BACK = trial(change=Change("app", GOGC, "200", None), reason=Reason.ROLLBACK)
+BACK = trial(change=moved("200", None), reason=Reason.ROLLBACK)
 ROLLING = workload(rollout=Rollout.IN_PROGRESS)
 
 

@@ -2,7 +2,18 @@ from dataclasses import replace
 
 import pytest
 
-from tests.examples import NOW, OURS, container, outcome, policy, record, signals, trial, workload
+from tests.examples import (
+    NOW,
+    OURS,
+    applied_gogc,
+    container,
+    outcome,
+    policy,
+    record,
+    signals,
+    trial,
+    workload,
+)
 from tests.unit.guards.situations import proposal, situation
 from tuner.guards.baseline import baseline
 from tuner.guards.budget import budget
@@ -17,7 +28,6 @@ from tuner.guards.trial import trial as trial_guard
 from tuner.guards.worth import worth
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
-from tuner.model.record import Applied
 from tuner.model.trial import Phase, Verdict
 from tuner.model.tuning import Prediction, Proposal
 from tuner.model.workload import GOGC, EnvEntry, Mode, Rollout
@@ -35,7 +45,7 @@ def rolling(state: Rollout) -> Situation:
 
 
 def changed(seconds_ago: float) -> Situation:
-    applied = Applied(container="app", gogc="200", prior_gogc=None, written_at=NOW - seconds_ago)
+    applied = applied_gogc("200", at=NOW - seconds_ago)
     return situation(record=record(applied=applied))
 
 

@@ -7,7 +7,7 @@ from tuner.model.happening import Assessment, TickEnded
 from tuner.model.reason import Reason
 from tuner.model.record import Record, Verb
 from tuner.model.signals import Signals, Source
-from tuner.model.trial import Change, Outcome, Phase, Trial, Verdict
+from tuner.model.trial import Change, Outcome, Phase, Setting, Trial, Verdict
 from tuner.model.tuning import Limit, Prediction, Proposal
 from tuner.model.workload import Container, Kind, Mode, Rollout, Workload, WorkloadKey
 
@@ -55,7 +55,7 @@ PROPOSAL = Proposal(
     ceiling=None,
 )
 
-CHANGE = Change(container="app", name="GOGC", before=None, after="200")
+CHANGE = Change("app", (Setting("GOGC", None, "200"),))
 
 TRIAL = Trial(
     change=CHANGE,

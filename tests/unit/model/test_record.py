@@ -1,12 +1,18 @@
 import msgspec
 import pytest
 
-from tests.examples import NOW, level, outcome, record, trial
+from tests.examples import (
+    NOW,
+    applied_gogc,
+    level,
+    outcome,
+    record,
+    trial,
+)
 from tuner.model.decision import Apply, Decision, Hold
 from tuner.model.reason import Reason
 from tuner.model.record import (
     HISTORY_LENGTH,
-    Applied,
     Learned,
     Observed,
     Recommended,
@@ -27,7 +33,7 @@ OBSERVED = Observed(
     resident_bytes=2,
     cpu_cores=1.0,
 )
-APPLIED = Applied(container="app", gogc="200", prior_gogc=None, written_at=NOW)
+APPLIED = applied_gogc("200")
 OLD = record(recommended=RECOMMENDED, observed=OBSERVED)
 
 
@@ -124,7 +130,8 @@ def test_a_record_is_kept_in_camel_case_and_without_defaults() -> None:
     stored = msgspec.to_builtins(record(applied=APPLIED, trial=trial(baseline=level(None))))
     assert set(stored) == {"mode", "decision", "reason", "message", "applied", "trial"}
     assert stored["applied"]["writtenAt"] == NOW
-    assert stored["applied"]["priorGogc"] is None
+    (setting,) = stored["applied"]["settings"]
+    assert setting == {"name": "GOGC", "value": "200", "prior": None}
 
 
 def test_a_record_of_a_reason_that_does_not_exist_is_refused() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.examples import moved
 from tuner.errors import ConflictError, GoneError, UnavailableError
 from tuner.model.reason import Reason
 from tuner.model.record import Record, Verb
@@ -30,7 +31,7 @@ def running(service: Service = SERVICE) -> tuple[SimulatedCluster, WorkloadKey]:
 
 
 def change(after: str | None, before: str | None = None) -> Change:
-    return Change(container="app", name=GOGC, before=before, after=after)
+    return moved(before, after)
 
 
 def advance(cluster: SimulatedCluster, seconds: float) -> None:

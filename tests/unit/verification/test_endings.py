@@ -5,6 +5,7 @@ import pytest
 from tests.examples import (
     MIB,
     NOW,
+    applied_gogc,
     container,
     level,
     policy,
@@ -14,13 +15,13 @@ from tests.examples import (
     workload,
     workload_with,
 )
-from tuner.model.record import Applied, Record
+from tuner.model.record import Record
 from tuner.model.signals import Signals
 from tuner.model.trial import Level, Phase, Spread, Verdict
 from tuner.model.workload import Workload
 from tuner.verification import Progress, View, Windows, advance
 
-APPLIED = Applied(container="app", gogc="200", prior_gogc=None, written_at=NOW)
+APPLIED = applied_gogc("200")
 OURS = workload_with("200")
 PATIENCE = 15 * 60
 

@@ -2,16 +2,26 @@
 
 import pytest
 
-from tests.examples import NOW, container, policy, record, trial, workload, workload_with
+from tests.examples import (
+    NOW,
+    applied_gogc,
+    container,
+    moved,
+    policy,
+    record,
+    trial,
+    workload,
+    workload_with,
+)
 from tuner.model.reason import Reason
-from tuner.model.record import Applied, Record
-from tuner.model.trial import Change, Phase, Verdict
-from tuner.model.workload import GOGC, Workload
+from tuner.model.record import Record
+from tuner.model.trial import Phase, Verdict
+from tuner.model.workload import Workload
 from tuner.verification import Progress, View, Windows, abandoned, advance, patched
 
 PLANNED = record(trial=trial())
-BACK = trial(change=Change("app", GOGC, "200", None), reason=Reason.ROLLBACK, baseline=None)
-APPLIED = Applied(container="app", gogc="200", prior_gogc=None, written_at=NOW - 900)
+BACK = trial(change=moved("200", None), reason=Reason.ROLLBACK, baseline=None)
+APPLIED = applied_gogc("200", at=NOW - 900)
 
 
 def found(of: Record, subject: Workload, now: float = NOW + 10) -> Progress:
@@ -21,9 +31,7 @@ def found(of: Record, subject: Workload, now: float = NOW + 10) -> Progress:
 def test_a_plan_that_was_carried_out_is_rolling_out() -> None:
     after = found(PLANNED, workload_with("200")).record
     assert after.trial == trial(phase=Phase.ROLLING_OUT, phase_at=NOW + 10)
-    assert after.applied == Applied(
-        container="app", gogc="200", prior_gogc=None, written_at=NOW + 10
-    )
+    assert after.applied == applied_gogc("200", at=NOW + 10)
 
 
 def test_a_plan_that_was_not_carried_out_stays_a_plan() -> None:
@@ -60,15 +68,15 @@ def test_a_carried_out_plan_is_taken_up_however_old_it_is() -> None:
 
 
 def test_the_value_before_the_first_change_is_kept_over_the_next() -> None:
-    second = trial(change=Change("app", GOGC, "200", "330"))
+    second = trial(change=moved("200", "330"))
     after = patched(record(applied=APPLIED, trial=second), second, NOW)
-    assert after.applied == Applied(container="app", gogc="330", prior_gogc=None, written_at=NOW)
+    assert after.applied == applied_gogc("330")
 
 
 def test_the_value_that_stood_there_before_is_remembered() -> None:
-    first = trial(change=Change("app", GOGC, "100", "200"))
+    first = trial(change=moved("100", "200"))
     after = patched(record(trial=first), first, NOW)
-    assert after.applied == Applied(container="app", gogc="200", prior_gogc="100", written_at=NOW)
+    assert after.applied == applied_gogc("200", "100")
 
 
 def test_a_rollback_to_what_stood_there_first_leaves_nothing_of_ours() -> None:
@@ -79,10 +87,10 @@ def test_a_rollback_to_what_stood_there_first_leaves_nothing_of_ours() -> None:
 
 
 def test_a_rollback_of_the_second_change_returns_to_the_first() -> None:
-    back = trial(change=Change("app", GOGC, "330", "200"), reason=Reason.ROLLBACK)
-    second = Applied(container="app", gogc="330", prior_gogc=None, written_at=NOW - 900)
+    back = trial(change=moved("330", "200"), reason=Reason.ROLLBACK)
+    second = applied_gogc("330", at=NOW - 900)
     after = patched(record(applied=second, trial=back), back, NOW)
-    assert after.applied == Applied(container="app", gogc="200", prior_gogc=None, written_at=NOW)
+    assert after.applied == applied_gogc("200")
 
 
 def test_a_rollback_that_removed_the_entry_is_recognised() -> None:

@@ -1,14 +1,25 @@
 import pytest
 
-from tests.examples import MIB, NOW, policy, record, signals, trial, workload, workload_with
+from tests.examples import (
+    MIB,
+    NOW,
+    applied_gogc,
+    moved,
+    policy,
+    record,
+    signals,
+    trial,
+    workload,
+    workload_with,
+)
 from tuner.model.reason import Reason
-from tuner.model.record import Applied, Record
+from tuner.model.record import Record
 from tuner.model.signals import Signals
-from tuner.model.trial import Change, Phase, Trial, Verdict
-from tuner.model.workload import GOGC, Rollout, Workload
+from tuner.model.trial import Phase, Trial, Verdict
+from tuner.model.workload import Rollout, Workload
 from tuner.verification import Progress, View, Windows, advance
 
-APPLIED = Applied(container="app", gogc="200", prior_gogc=None, written_at=NOW)
+APPLIED = applied_gogc("200")
 OURS = workload_with("200")
 GOOD = 0.8
 """CPU cores where there was 1.0: CPU per request fell by a fifth."""
@@ -75,7 +86,7 @@ def test_a_failing_rollout_of_ours_is_taken_back_at_once() -> None:
     assert progress.ended is not None
     assert progress.ended.verdict is Verdict.REGRESSED
     assert trial_of(progress).reason is Reason.ROLLBACK
-    assert trial_of(progress).change == Change("app", GOGC, "200", None)
+    assert trial_of(progress).change == moved("200", None)
 
 
 @pytest.mark.parametrize(
@@ -146,19 +157,19 @@ def test_a_suspicion_that_does_not_repeat_is_dropped() -> None:
 
 @pytest.mark.parametrize("prior", [None, "100", " 0150"])
 def test_harm_found_twice_plans_the_way_back_to_exactly_what_stood_there(prior: str | None) -> None:
-    of = running(Phase.MEASURING, change=Change("app", GOGC, prior, "200"))
+    of = running(Phase.MEASURING, change=moved(prior, "200"))
     progress = measured(measured(of, BAD).record, BAD)
     assert progress.ended is not None
     assert progress.ended.verdict is Verdict.REGRESSED
-    assert progress.ended.change == Change("app", GOGC, prior, "200")
+    assert progress.ended.change == moved(prior, "200")
     back = trial_of(progress)
     assert (back.reason, back.phase) == (Reason.ROLLBACK, Phase.PLANNED)
-    assert back.change == Change("app", GOGC, "200", prior)
+    assert back.change == moved("200", prior)
     assert back.prediction.cpu_saving_ratio == pytest.approx(0.2)
 
 
 def test_a_rollback_is_over_with_its_rollout() -> None:
-    back = trial(change=Change("app", GOGC, "200", None), reason=Reason.ROLLBACK, baseline=None)
+    back = trial(change=moved("200", None), reason=Reason.ROLLBACK, baseline=None)
     of = record(trial=back)
     of = record(trial=seen(of, NOW, workload()).record.trial)
     assert seen(of, NOW + 30, workload()) == Progress(record())
