@@ -14,40 +14,22 @@ from tuner.overrides.document import read_document
 from tuner.overrides.entry import Entry
 from tuner.overrides.resolve import resolve
 
-KEYS = [
-    "paused",
-    "overrides",
-    "name",
-    "match",
-    "namespace",
-    "kind",
-    "freeze",
-    "pin",
-    "gogc",
-    "memoryLimit",
-    "barrier",
-    "immediate",
-    "bounds",
-    "lowest",
-    "highest",
-    "targets",
-    "gcShare",
-    "latency",
-    "profile",
-    "reason",
-    "expires",
-]
+KEYS = ["paused", "overrides", "name", "match", "namespace", "kind", "reason", "expires", "freeze"]
+KEYS += ["pin", "gogc", "memoryLimit", "barrier", "immediate", "bounds", "lowest", "highest"]
+KEYS += ["targets", "gcShare", "latency", "profile"]
+# YAML takes keys of up to 1024 characters, escapes included, and no bare DEL.
+words = st.text(st.characters(exclude_characters="\x7f"), max_size=40)
 scalars = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(),
     st.floats(),
-    st.text(),
+    words,
     st.sampled_from([*KEYS, "*", "[", "1Gi", "9E9Gi", "for 2h", "2026-12-01T00:00:00Z", "for "]),
 )
 values = st.recursive(
     scalars,
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEYS) | st.text(), inner),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEYS) | words, inner),
     max_leaves=20,
 )
 tops = st.fixed_dictionaries({}, optional={"paused": scalars, "overrides": st.lists(values)})
@@ -86,7 +68,7 @@ def test_any_text_gives_a_book_and_an_answer(whole: str) -> None:
     for after in (Book().after(document), book(line()).after(document)):
         override = resolve(after, CHECKOUT, NOW, {}).override
         spoken = [document.trouble, override.invalid, *map(str, document.refusals)]
-        assert all(words.isprintable() for words in spoken)
+        assert all(message.isprintable() for message in spoken)
         assert after.holds_all <= bool(override.invalid)
 
 
@@ -118,8 +100,7 @@ def test_a_bad_entry_changes_nothing_of_what_the_good_ones_do(
 
 @given(values)
 def test_an_entry_is_either_good_or_refused(item: object) -> None:
-    (read,) = read_document(json.dumps({"overrides": [item]})).items or (None,)
-    assert read is not None
+    (read,) = read_document(json.dumps({"overrides": [item]})).items
     assert isinstance(read, Entry) or read.message
 
 
