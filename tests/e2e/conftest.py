@@ -8,18 +8,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.stage import Stage, set_stage
+from tests.e2e.stage import Tenant, Tuning, set_stage, tune
 from tests.e2e.testbed.binaries import build_all
 from tests.e2e.testbed.cluster import Cluster
 from tests.e2e.testbed.processes import terminated_as_interrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on the stage come last: its services keep both cores busy, and others would wait."""
-    items.sort(key=lambda item: "stage" in getattr(item, "fixturenames", ()))
+    """Tests under load come last: its services keep both cores busy, and others would wait.
+
+    Before them the main job, whose figures need the machine for themselves.
+    """
+
+    def turn(item: pytest.Item) -> int:
+        fixtures = getattr(item, "fixturenames", ())
+        return 2 if "stage" in fixtures else int("tuning" in fixtures)
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +39,14 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
         yield running
 
 
+@pytest.fixture
+def tuning(cluster: Cluster) -> Iterator[Tuning]:
+    with tune(cluster) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
-def stage(cluster: Cluster) -> Iterator[Stage]:
+def stage(cluster: Cluster) -> Iterator[Mapping[str, Tenant]]:
     with set_stage(cluster) as running:
         yield running
 

@@ -146,39 +146,53 @@ def tenant(  # noqa: PLR0913 - what a test may vary
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
-    """All tenants, and the operator that tunes the busy one from the beginning.
+class Tuning:
+    """The pointer-rich service that the main job is done on, and the operator that does it.
 
     Attributes:
-        tenants: by what they are for.
-        operator: of the tenant `busy`.
+        tenant: the service.
+        operator: at work on it from the beginning.
     """
 
-    tenants: Mapping[str, Tenant]
+    tenant: Tenant
     operator: Operator
 
-    @property
-    def busy(self) -> Tenant:
-        """The pointer-rich service that the main job is done on."""
-        return self.tenants["busy"]
-
     def changed_at(self) -> float:
-        """Return when the busy service was first written to, seconds since the Unix epoch."""
+        """Return when the service was first written to, seconds since the Unix epoch."""
         return self.operator.writes("deployments")[0].at.timestamp()
 
 
 @contextlib.contextmanager
-def set_stage(cluster: Cluster) -> Iterator[Stage]:
-    """Deploy all tenants at once, wait for them, and start tuning the busy one.
+def tune(cluster: Cluster) -> Iterator[Tuning]:
+    """Deploy the pointer-rich service, start tuning it, and take it away at the end.
+
+    Nothing else should be busy meanwhile: beside services that come and go, CPU per request is not
+    the same on both sides of a trial, whatever is changed.
+
+    Raises:
+        TimeoutError: it did not become ready.
+        ProcessError: the operator did not start.
+    """
+    busy = tenant(
+        cluster, "busy", POINTER_RICH, rate=240, memory_request="384Mi", memory_limit="512Mi"
+    )
+    busy.deploy()
+    try:
+        busy.wait()
+        with busy.operated(settings={"trial": {"windows": 4}}) as operator:
+            yield Tuning(tenant=busy, operator=operator)
+    finally:
+        cluster.kubectl("delete", "namespace", busy.namespace, "--wait=false")
+
+
+@contextlib.contextmanager
+def set_stage(cluster: Cluster) -> Iterator[Mapping[str, Tenant]]:
+    """Deploy all other tenants at once, by what they are for, and wait for them.
 
     Raises:
         TimeoutError: a service did not become ready.
-        ProcessError: the operator did not start.
     """
     tenants = {
-        "busy": tenant(
-            cluster, "busy", POINTER_RICH, rate=240, memory_request="384Mi", memory_limit="512Mi"
-        ),
         "recommended": tenant(cluster, "recommended", mode="recommend"),
         "observed": tenant(cluster, "observed"),
         "owned": tenant(cluster, "owned", {**LIGHT, "GOGC": "110"}),
@@ -191,6 +205,4 @@ def set_stage(cluster: Cluster) -> Iterator[Stage]:
         each.deploy()
     for each in tenants.values():
         each.wait()
-    # More windows than the others: this trial is about figures, and the machine is shared.
-    with tenants["busy"].operated(settings={"trial": {"windows": 5}}) as operator:
-        yield Stage(tenants=tenants, operator=operator)
+    yield tenants

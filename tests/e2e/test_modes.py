@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 from tests.e2e.stage import SERVICE
 
 if TYPE_CHECKING:
-    from tests.e2e.stage import Stage
+    from collections.abc import Mapping
+
+    from tests.e2e.stage import Tenant
 
 
-def test_a_dry_run_prints_recommendations_and_writes_nothing_at_all(stage: Stage) -> None:
-    recommended = stage.tenants["recommended"]
+def test_a_dry_run_prints_recommendations_and_writes_nothing_at_all(
+    stage: Mapping[str, Tenant],
+) -> None:
+    recommended = stage["recommended"]
     with recommended.operated(arguments=("--dry-run",)) as operator:
         recommended.cluster.wait_for(
             lambda: "dry_run" in operator.process.log.read_text(),
@@ -25,8 +29,8 @@ def test_a_dry_run_prints_recommendations_and_writes_nothing_at_all(stage: Stage
     assert operator.writes() == []
 
 
-def test_mode_recommend_writes_records_and_events_only(stage: Stage) -> None:
-    recommended = stage.tenants["recommended"]
+def test_mode_recommend_writes_records_and_events_only(stage: Mapping[str, Tenant]) -> None:
+    recommended = stage["recommended"]
     cluster = recommended.cluster
     before = recommended.revision()
     with recommended.operated() as operator:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from tests.e2e.stage import SERVICE
 
 if TYPE_CHECKING:
-    from tests.e2e.stage import Stage
+    from collections.abc import Mapping
+
+    from tests.e2e.stage import Tenant
     from tests.e2e.testbed.operator import Operator
 
 RATE_WINDOW_SECONDS = 6
@@ -20,9 +22,9 @@ def _holds_for_the_source(operator: Operator) -> bool:
 
 
 def test_an_outage_of_prometheus_holds_everything_and_ends_without_a_jump(
-    stage: Stage,
+    stage: Mapping[str, Tenant],
 ) -> None:
-    observed = stage.tenants["observed"]
+    observed = stage["observed"]
     cluster = observed.cluster
     prometheus = cluster.start_prometheus(observed.namespace)
     # A baseline this long cannot be complete before the outage begins.

@@ -9,16 +9,18 @@ from tests.e2e.stage import SERVICE
 from tests.e2e.testbed.proxy import ApiProxy, Passage
 
 if TYPE_CHECKING:
-    from tests.e2e.stage import Stage
+    from collections.abc import Mapping
+
+    from tests.e2e.stage import Tenant
     from tests.e2e.testbed.proxy import Request
 
 CONFLICT = 409
 
 
 def test_a_value_of_another_manager_is_left_alone_and_its_owner_named(
-    stage: Stage,
+    stage: Mapping[str, Tenant],
 ) -> None:
-    owned = stage.tenants["owned"]
+    owned = stage["owned"]
     before = owned.revision()
     with owned.operated() as operator:
         owned.cluster.wait_for(
@@ -33,9 +35,9 @@ def test_a_value_of_another_manager_is_left_alone_and_its_owner_named(
 
 
 def test_a_change_between_read_and_write_is_refused_read_again_and_not_lost(
-    stage: Stage,
+    stage: Mapping[str, Tenant],
 ) -> None:
-    contested = stage.tenants["contested"]
+    contested = stage["contested"]
     cluster = contested.cluster
     interfered = threading.Event()
 

@@ -9,9 +9,9 @@ from tests.e2e.stage import SERVICE
 from tests.e2e.testbed.proxy import ApiProxy, Passage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from tests.e2e.stage import Stage, Tenant
+    from tests.e2e.stage import Tenant
     from tests.e2e.testbed.operator import Operator
     from tests.e2e.testbed.proxy import Request
 
@@ -83,9 +83,9 @@ def _holds(operator: Operator) -> float:
 
 
 def test_killed_between_record_and_patch_the_plan_is_carried_out_once(
-    stage: Stage,
+    stage: Mapping[str, Tenant],
 ) -> None:
-    subject = stage.tenants["before-patch"]
+    subject = stage["before-patch"]
     first = _killed_at_patch(subject, Passage.LOSE_REQUEST)
     planned = first.record(SERVICE)["trial"]
     assert planned["phase"] == "Planned"
@@ -99,9 +99,9 @@ def test_killed_between_record_and_patch_the_plan_is_carried_out_once(
 
 
 def test_killed_between_patch_and_record_the_trial_goes_on_without_a_write(
-    stage: Stage,
+    stage: Mapping[str, Tenant],
 ) -> None:
-    subject = stage.tenants["after-patch"]
+    subject = stage["after-patch"]
     first = _killed_at_patch(subject, Passage.LOSE_ANSWER)
     planned = first.record(SERVICE)["trial"]
     assert planned["phase"] == "Planned"
@@ -114,9 +114,9 @@ def test_killed_between_patch_and_record_the_trial_goes_on_without_a_write(
 
 
 def test_killed_in_mid_trial_the_same_trial_is_judged_and_an_undo_is_respected(
-    stage: Stage,
+    stage: Mapping[str, Tenant],
 ) -> None:
-    subject = stage.tenants["mid-trial"]
+    subject = stage["mid-trial"]
     cluster = subject.cluster
 
     def in_phase(operator: Operator, phases: set[str]) -> Callable[[], bool]:

@@ -11,7 +11,7 @@ from tests.e2e.stage import SERVICE
 from tests.e2e.testbed.manifests import APP_CONTAINER
 
 if TYPE_CHECKING:
-    from tests.e2e.stage import Stage, Tenant
+    from tests.e2e.stage import Tenant, Tuning
     from tests.e2e.testbed.operator import Operator
 
 AT_REST = {"at_target", "memory_bound", "not_worth", "at_bound", "direction_closed"}
@@ -52,9 +52,9 @@ def _leaves(fields: dict[str, Any], path: str = "") -> set[str]:
 
 
 def test_a_busy_service_is_tuned_to_rest_and_spends_at_least_15_percent_less(
-    stage: Stage,
+    tuning: Tuning,
 ) -> None:
-    tenant, operator = stage.busy, stage.operator
+    tenant, operator = tuning.tenant, tuning.operator
     cluster = tenant.cluster
     cluster.wait_for(lambda: _at_rest(operator), 420, "the loop at rest")
     rested_at = datetime.now(tz=UTC)
@@ -87,7 +87,7 @@ def test_a_busy_service_is_tuned_to_rest_and_spends_at_least_15_percent_less(
     )
     assert spec == {f"{entry}/f:name", f"{entry}/f:value"}
 
-    before = _cpu_seconds_per_request(tenant, stage.changed_at())
+    before = _cpu_seconds_per_request(tenant, tuning.changed_at())
     after = _cpu_seconds_per_request(tenant, rested_at.timestamp())
     saved = 1 - after / before
     report = (
