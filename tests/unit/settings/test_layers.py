@@ -229,6 +229,12 @@ def test_what_kubernetes_injects_for_a_service_is_passed_over(
     ("text", "said"),
     [
         ("a: b: c", ":1: not valid YAML: mapping values are not allowed here"),
+        ("{[a]: b}", ":1: not valid YAML: a key is not plain text"),
+        ("interval: 2026-13-45", ":1: not valid YAML: '2026-13-45' is no timestamp"),
+        ("interval: !!timestamp foo", ":1: not valid YAML: 'foo' is no timestamp"),
+        ("interval: !!bool x", ":1: not valid YAML: 'x' is no bool"),
+        ("interval: !!int ''", ":1: not valid YAML: '' is no int"),
+        ("[" * 2000, ": not valid YAML: nested too deeply"),
         ("interval: 5s\ninterval: 9s", ":2: not valid YAML: key interval is there twice"),
         ("- a", ": holds no mapping"),
     ],
