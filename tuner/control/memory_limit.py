@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from tuner.control.tracking import Gains, TrackingPID, preset, step_seconds
 from tuner.model.signals import Signals
-from tuner.signals.derive import LIMIT_BINDS_RATIO, LIMIT_GOAL_RATIO
+from tuner.signals.derive import limit_binds
 
 MIB = 1024 * 1024
 CONTAINER_LEAST_BYTES = 64 * MIB
@@ -159,8 +159,7 @@ def binds(signals: Signals) -> bool:
     """Whether GOMEMLIMIT, and not GOGC, makes the heap goal."""
     if signals.gomemlimit_bytes is None:
         return False
-    goal = LIMIT_GOAL_RATIO * (signals.gomemlimit_bytes - signals.non_heap_bytes)
-    return signals.heap_goal_bytes >= LIMIT_BINDS_RATIO * goal
+    return limit_binds(signals.heap_goal_bytes, signals.gomemlimit_bytes, signals.non_heap_bytes)
 
 
 def text(mib: int) -> str:

@@ -138,8 +138,7 @@ def _signals(
     non_heap = reading[Quantity.NON_HEAP_BYTES]
     limit = reading.get(Quantity.GOMEMLIMIT_BYTES, math.inf)
     limited = limit < GOMEMLIMIT_UNSET
-    limit_binds = limited and goal >= LIMIT_BINDS_RATIO * LIMIT_GOAL_RATIO * (limit - non_heap)
-    gogc_binds = math.isfinite(highest) and not limit_binds
+    gogc_binds = math.isfinite(highest) and not (limited and limit_binds(goal, limit, non_heap))
 
     live, live_source = _live(reading, goal, highest, gogc_binds=gogc_binds)
     effective = max(highest, EFFECTIVE_LEAST) if gogc_binds else _gogc_of(goal, live, stack)
@@ -180,6 +179,12 @@ def _signals(
         latency_p99_seconds=_defined(reading.get(Quantity.LATENCY_P99_SECONDS)),
         pause_ratio=reading.get(Quantity.PAUSE_SECONDS_PER_SECOND),
     )
+
+
+def limit_binds(heap_goal_bytes: float, gomemlimit_bytes: float, non_heap_bytes: float) -> bool:
+    """Whether a GOMEMLIMIT, and not GOGC, makes the heap goal."""
+    allowed = LIMIT_GOAL_RATIO * (gomemlimit_bytes - non_heap_bytes)
+    return heap_goal_bytes >= LIMIT_BINDS_RATIO * allowed
 
 
 def _live(
