@@ -147,7 +147,7 @@ def level(kappa: float | None = 0.001, **changes: Any) -> Level:  # noqa: ANN401
         marked_bytes_per_second=400.0 * MIB,
         resident_bytes=220 * MIB,
         errors_ratio=0.001,
-        latency_p95_seconds=0.01,
+        latency_seconds=Spread(0.01, 0.0, 5),
         pods=2,
     )
     return msgspec.structs.replace(usual, **changes)

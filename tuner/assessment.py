@@ -13,7 +13,7 @@ from tuner.guards.source import source_warming
 from tuner.guards.trial import trial_running
 from tuner.model.decision import Apply, Decision, Hold
 from tuner.model.happening import Assessment
-from tuner.model.policy import Policy, Profile
+from tuner.model.policy import LatencyQuantile, Policy, Profile
 from tuner.model.reading import Quantity
 from tuner.model.reason import OPERATOR_WIDE, Reason
 from tuner.model.record import Observed, Recommended, Record, Verb
@@ -90,7 +90,15 @@ def assess(
     ended = None
     if record is not None:
         young = isinstance(subject, Hold) and subject.reason is Reason.WARMING_UP
-        view = View(source.at, workload, signals, windows, policy, warming=young)
+        view = View(
+            source.at,
+            workload,
+            signals,
+            windows,
+            policy,
+            quantile=_quantile(workload, policy),
+            warming=young,
+        )
         progress = advance(record, view)
         record, ended = progress.record, progress.ended
 
@@ -128,14 +136,9 @@ def _subject(
 ) -> _Subject | Hold:
     if workload.replicas == 0:
         return Hold(Reason.NOT_RUNNING, "scaled to zero")
-    name = workload.annotations.get(PROFILE_ANNOTATION, policy.default_profile)
-    profile = policy.profiles.get(name)
-    if profile is None:
-        return Hold(
-            Reason.ANNOTATION_INVALID,
-            f"annotation gc-tuner.io/{PROFILE_ANNOTATION} reads {name!r}: "
-            f"use one of {', '.join(policy.profiles)}",
-        )
+    profile = _profile(workload, policy)
+    if isinstance(profile, Hold):
+        return profile
     if source.readings is None:
         return Hold(Reason.SOURCE_UNAVAILABLE, source.trouble)
     chosen = choose_container(workload, source.readings)
@@ -153,6 +156,24 @@ def _subject(
     if isinstance(signals, Hold):
         return signals
     return _Subject(workload, container, profile, signals)
+
+
+def _profile(workload: Workload, policy: Policy) -> Profile | Hold:
+    name = workload.annotations.get(PROFILE_ANNOTATION, policy.default_profile)
+    profile = policy.profiles.get(name)
+    if profile is not None:
+        return profile
+    return Hold(
+        Reason.ANNOTATION_INVALID,
+        f"annotation gc-tuner.io/{PROFILE_ANNOTATION} reads {name!r}: "
+        f"use one of {', '.join(policy.profiles)}",
+    )
+
+
+def _quantile(workload: Workload, policy: Policy) -> LatencyQuantile:
+    """Of latency, by which a trial is judged."""
+    profile = _profile(workload, policy)
+    return LatencyQuantile.P95 if isinstance(profile, Hold) else profile.latency_quantile
 
 
 def _decided(
@@ -192,7 +213,7 @@ def _planned(proposal: Proposal, situation: Situation, windows: Windows) -> Appl
         change=change,
         reason=Reason.GC_COST if proposal.rises else Reason.MEMORY_CEILING,
         prediction=proposal.prediction,
-        baseline=level(windows),
+        baseline=level(windows, situation.profile.latency_quantile),
         template_digest=situation.workload.template_digest,
         phase=Phase.PLANNED,
         started_at=situation.now,
@@ -260,6 +281,7 @@ def _observed(signals: Signals) -> Observed:
     return Observed(
         at=signals.at,
         gogc="off" if math.isinf(signals.gogc) else f"{signals.gogc:g}",
+        gomemlimit_bytes=_whole(signals.gomemlimit_bytes),
         gc_share=signals.gc_share,
         gc_share_source=signals.gc_share_source.value,
         live_bytes=round(signals.live_bytes),
@@ -268,7 +290,15 @@ def _observed(signals: Signals) -> Observed:
         requests_per_second=signals.requests_per_second,
         cpu_seconds_per_request=signals.cpu_seconds_per_request,
         latency_p95_seconds=signals.latency_p95_seconds,
+        latency_p99_seconds=signals.latency_p99_seconds,
+        pause_ratio=signals.pause_ratio,
+        pause_longest_seconds=signals.pause_longest_seconds,
+        barrier_threshold=_whole(signals.barrier_threshold),
     )
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
 
 
 def _recommended(proposal: Proposal) -> Recommended:

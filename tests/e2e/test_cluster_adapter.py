@@ -25,7 +25,17 @@ from tuner.errors import ConflictError, GoneError, RefusedError, UnavailableErro
 from tuner.model.decision import Hold
 from tuner.model.happening import ChangeWritten, HoldBegan, SourceFound, SourceLost, TrialEnded
 from tuner.model.reason import Reason
-from tuner.model.record import Applied, AppliedSetting, Learned, Observed, Recommended, Record, Verb
+from tuner.model.record import (
+    Applied,
+    AppliedSetting,
+    Barrier,
+    Learned,
+    Observed,
+    Recommended,
+    Record,
+    Sighting,
+    Verb,
+)
 from tuner.model.trial import Change, Level, Outcome, Phase, Spread, Trial, Verdict
 from tuner.model.tuning import Prediction
 from tuner.model.workload import EnvEntry, Kind, Mode, Rollout, Workload, WorkloadKey
@@ -56,15 +66,16 @@ def full_record(at: float) -> Record:
         marked_bytes_per_second=1e9,
         resident_bytes=612 << 20,
         errors_ratio=0.0,
-        latency_p95_seconds=0.0042,
+        latency_seconds=spread,
         pods=2,
+        restarts=1,
     )
     bare = msgspec.structs.replace(
         level,
         cpu_seconds_per_request=None,
         requests_per_second=None,
         errors_ratio=None,
-        latency_p95_seconds=None,
+        latency_seconds=None,
     )
     trial = Trial(
         change=RAISE,
@@ -76,23 +87,57 @@ def full_record(at: float) -> Record:
         started_at=at + 1,
         phase_at=at + 2,
         suspected=True,
+        restarted=2,
     )
     outcomes = (
-        Outcome(at, RAISE, Reason.GC_COST, Verdict.CONFIRMED, "CPU fell", 0.127, 0.131, 2000.0),
+        Outcome(
+            at,
+            RAISE,
+            Reason.GC_COST,
+            Verdict.CONFIRMED,
+            "CPU fell",
+            0.127,
+            0.131,
+            2000.0,
+            1,
+            2,
+            0.1,
+        ),
         Outcome(at, LOWER, Reason.ROLLBACK, Verdict.VOID, "the image changed", -0.1),
+    )
+    observed = Observed(
+        at=at,
+        gogc="off",
+        gomemlimit_bytes=921 << 20,
+        gc_share=0.262,
+        gc_share_source="measured",
+        live_bytes=231 << 20,
+        resident_bytes=612 << 20,
+        cpu_cores=0.9,
+        requests_per_second=1.5,
+        cpu_seconds_per_request=0.1,
+        latency_p95_seconds=0.2,
+        latency_p99_seconds=0.3,
+        pause_ratio=1e-4,
+        pause_longest_seconds=2e-3,
+        barrier_threshold=64,
     )
     record = Record(
         mode=Mode.AUTO,
         decision=Verb.APPLY,
         reason=Reason.GC_COST,
         message='ümlauts, "quotes" and\nlines',
-        observed=Observed(at, "off", 0.262, "measured", 231 << 20, 612 << 20, 0.9, 1.5, 0.1, 0.2),
-        recommended=Recommended(gogc=330, cpu_saving_ratio=0.183, memory_peak_bytes=1 << 30),
+        observed=observed,
+        recommended=Recommended(
+            gogc=330, cpu_saving_ratio=0.183, memory_peak_bytes=1 << 30, memory_limit="921MiB"
+        ),
         applied=Applied("app", (AppliedSetting("GOGC", None, None),), at),
         trial=trial,
-        learned=Learned(cost_seconds_per_byte=3.1e-10),
+        learned=Learned(3.1e-10, 1.5e6, 1 << 30, 1 << 31),
         history=outcomes * 5,
         reverted_at=at + 3,
+        barrier=Barrier(threshold=64, prior=None, written_at=at),
+        sightings=(Sighting("calm/0123456789ab", at),),
     )
     assert all(getattr(record, name) != default for name, default in _defaults(record).items())
     return msgspec.structs.replace(
@@ -253,7 +298,7 @@ def test_every_field_of_the_record_can_be_set(adapters: Adapters) -> None:
         cpu_seconds_per_request=Spread(1.0, 2.0, 3),
         requests_per_second=1.0,
         errors_ratio=0.5,
-        latency_p95_seconds=0.1,
+        latency_seconds=Spread(0.1, 0.01, 5),
     )
     record = msgspec.structs.replace(
         record,

@@ -17,7 +17,7 @@ from tuner.model.record import Applied, AppliedSetting, Learned, Record, Verb
 from tuner.model.signals import Signals
 from tuner.model.trial import Change, Level, Outcome, Phase, Setting, Spread, Trial, Verdict
 from tuner.model.tuning import Prediction
-from tuner.model.workload import GOGC, TUNED_ENV, Container, EnvEntry, Mode, Rollout, Workload
+from tuner.model.workload import GOGC, TUNED, Container, EnvEntry, Mode, Rollout, Workload
 from tuner.signals import derive
 from tuner.verification import Windows
 
@@ -123,7 +123,7 @@ def containers(name: str = "app") -> st.SearchStrategy[Container]:
         st.just(name),
         memory,
         memory,
-        st.one_of(st.just({}), st.dictionaries(st.sampled_from(TUNED_ENV), entries)),
+        st.one_of(st.just({}), st.dictionaries(st.sampled_from(TUNED), entries)),
     )
 
 
@@ -148,7 +148,7 @@ def levels() -> st.SearchStrategy[Level]:
             marked_bytes_per_second=FINITE,
             resident_bytes=INT64,
             errors_ratio=maybe,
-            latency_p95_seconds=maybe,
+            latency_seconds=st.one_of(st.none(), _spreads()),
             pods=INT64,
         ),
     )

@@ -11,7 +11,7 @@ import msgspec
 from tuner.cluster.quantity import memory_bytes
 from tuner.cluster.reflector import Item
 from tuner.model.workload import (
-    TUNED_ENV,
+    TUNED,
     Container,
     EnvEntry,
     Kind,
@@ -145,7 +145,7 @@ def _workload(key: WorkloadKey, found: _Deployment) -> Workload:
 
 
 def _container(found: _Container, managed: Iterable[_ManagedFields]) -> Container:
-    tuned = [each for each in found.env if each.name in TUNED_ENV]
+    tuned = [each for each in found.env if each.name in TUNED]
     count = Counter(each.name for each in tuned)
     return Container(
         name=found.name,
@@ -237,6 +237,6 @@ def template_digest(template: Mapping[str, Any]) -> str:
 
 def _untuned(containers: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     for container in containers:
-        env = [each for each in container.get("env") or () if each["name"] not in TUNED_ENV]
+        env = [each for each in container.get("env") or () if each["name"] not in TUNED]
         rest = {name: value for name, value in container.items() if name != "env"}
         yield {**rest, "env": env} if env else rest

@@ -1,6 +1,6 @@
 """The numbers that steer the core, as plain values: the settings fill them in."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,6 +12,13 @@ class MemoryBudget(StrEnum):
 
     REQUEST = "request"
     LIMIT = "limit"
+
+
+class LatencyQuantile(StrEnum):
+    """Quantile of latency that an objective means."""
+
+    P95 = "p95"
+    P99 = "p99"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,14 @@ class Profile:
     gogc_highest: int
     cooldown_seconds: float
     """Shortest time between two changes of a workload."""
+    gc_share_least: float = 0.0
+    """Lowest set point that the latency loop may ask of the GC cost loop, 0-1."""
+    latency_target_seconds: float | None = None
+    """Latency objective; None: none."""
+    latency_quantile: LatencyQuantile = LatencyQuantile.P95
+    """Quantile of latency that the objective means."""
+    goes_off: bool = False
+    """Whether GOGC=off, once found, may be tuned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +103,34 @@ class ControlLaw:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardRules:
+    """When a change waits, whatever the loops ask for."""
+
+    rollouts_in_cluster: int = 5
+    """Most workloads whose pods gc-tuner replaces at the same time."""
+    rollouts_in_namespace: int = 1
+    closed: Callable[[float], str] = lambda _: ""
+    """Why no change may be made at a time, in words; empty inside a change window."""
+    alerts: tuple[str, ...] = ()
+    """Names of alerts during which nothing is changed in their namespace."""
+    least_memory_bytes: int = 64 * 2**20
+    """Limits of containers smaller than this are poorly respected by the runtime."""
+    danger_ratio: float = 0.92
+    """Share of the container's limit from which on its memory is in danger."""
+    throttled_ratio: float = 0.01
+    """Share of throttled CPU periods from which on latency is not the collector's to mend."""
+    leak_growth_ratio: float = 0.03
+    """Growth of the live heap between two windows that counts towards a leak."""
+    leak_windows: int = 3
+    leak_least_bytes: int = 512_000_000
+    goroutines_many: int = 5_000
+    goroutines_correlation: float = 0.9
+    quarantine_seconds: float = 3600.0
+    """First pause after a change that did harm; doubled by each further one."""
+    quarantine_longest_seconds: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Everything that the core is told by its operator."""
 
@@ -98,3 +141,4 @@ class Policy:
     timing: Timing
     trial: TrialRules
     law: ControlLaw
+    guards: GuardRules = GuardRules()

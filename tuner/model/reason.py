@@ -9,6 +9,10 @@ class Reason(StrEnum):
     # Reasons to write
     GC_COST = "gc_cost"
     MEMORY_CEILING = "memory_ceiling"
+    MEMORY_LIMIT = "memory_limit"
+    DANGER = "danger"
+    BARRIER = "barrier"
+    PINNED = "pinned"
     ROLLBACK = "rollback"
 
     # Reasons to hold, not ours to write
@@ -22,6 +26,17 @@ class Reason(StrEnum):
     REVERTED_BY_OTHER = "reverted_by_other"
     CONTAINER_UNCLEAR = "container_unclear"
     ANNOTATION_INVALID = "annotation_invalid"
+    LIVE_CHANNEL_INVALID = "live_channel_invalid"
+    IN_PROCESS_TUNER = "in_process_tuner"
+    VERTICAL_AUTOSCALER = "vertical_autoscaler"
+
+    # Reasons to hold, people said so
+    PAUSED = "paused"
+    FROZEN = "frozen"
+    AT_PIN = "at_pin"
+    OVERRIDE_INVALID = "override_invalid"
+    CHANGE_WINDOW = "change_window"
+    ALERT_FIRING = "alert_firing"
 
     # Reasons to hold, not known well enough
     SOURCE_UNAVAILABLE = "source_unavailable"
@@ -46,15 +61,22 @@ class Reason(StrEnum):
     MEMORY_SHORT = "memory_short"
     MEMORY_BUDGET_UNKNOWN = "memory_budget_unknown"
     DIRECTION_CLOSED = "direction_closed"
+    QUARANTINED = "quarantined"
+    LEAK_SUSPECTED = "leak_suspected"
+    LATENCY_NOT_GC = "latency_not_gc"
+    CONTAINER_SMALL = "container_small"
 
     # Reasons to hold, not now
     NOT_RUNNING = "not_running"
     ROLLOUT_IN_PROGRESS = "rollout_in_progress"
     ROLLOUT_PAUSED = "rollout_paused"
     ROLLOUT_FAILING = "rollout_failing"
+    FEW_REPLICAS = "few_replicas"
+    RESIZE_PENDING = "resize_pending"
     TRIAL_RUNNING = "trial_running"
     COOLDOWN = "cooldown"
     OTHER_ROLLOUT = "other_rollout"
+    CHANGE_BUDGET = "change_budget"
     WORKLOAD_CHANGED = "workload_changed"
     CLUSTER_UNAVAILABLE = "cluster_unavailable"
     WRITE_REFUSED = "write_refused"

@@ -27,6 +27,8 @@ class Observed(Stored, frozen=True):
     at: float
     gogc: str
     """In force: percent, or off."""
+    gomemlimit_bytes: int | None
+    """In force; None: not set."""
     gc_share: float
     gc_share_source: str
     live_bytes: int
@@ -35,14 +37,23 @@ class Observed(Stored, frozen=True):
     requests_per_second: float | None = None
     cpu_seconds_per_request: float | None = None
     latency_p95_seconds: float | None = None
+    latency_p99_seconds: float | None = None
+    pause_ratio: float | None = None
+    """Share of time in stop-the-world pauses, worst pod."""
+    pause_longest_seconds: float | None = None
+    barrier_threshold: int | None = None
+    """Requests in flight that each pod admits."""
 
 
 class Recommended(Stored, frozen=True):
     """Where the loops want to end."""
 
-    gogc: int
+    gogc: int | None
+    """Percent; None where GOGC is not tuned."""
     cpu_saving_ratio: float
     memory_peak_bytes: int
+    memory_limit: str | None = None
+    """GOMEMLIMIT as it is written; None where none is asked for."""
 
 
 class AppliedSetting(Stored, frozen=True):
@@ -85,6 +96,27 @@ class Learned(Stored, frozen=True):
     """Marking cost per live byte and cycle."""
     bytes_per_request: float = 0.0
     """What the trials took away from marking: the evidence behind the cost."""
+    killed_peak_bytes: int | None = None
+    """Smallest predicted peak of a setting under which the kernel killed for memory."""
+    killed_limit_bytes: int | None = None
+    """The container's memory limit at that time."""
+
+
+class Barrier(Stored, frozen=True):
+    """The barrier threshold that gc-tuner has put into the live channel."""
+
+    threshold: int
+    prior: str | None
+    """What stood there before gc-tuner's first change; None: not set."""
+    written_at: float
+
+
+class Sighting(Stored, frozen=True):
+    """When an override that lasts for a while was first seen."""
+
+    entry: str
+    """Name and digest of the entry."""
+    seen_at: float
 
 
 class Record(Stored, frozen=True):
@@ -103,6 +135,9 @@ class Record(Stored, frozen=True):
     """Newest first, at most HISTORY_LENGTH."""
     reverted_at: float | None = None
     """When someone else was last seen to have taken gc-tuner's value away."""
+    barrier: Barrier | None = None
+    sightings: tuple[Sighting, ...] = ()
+    """Overrides that last for a while and concern this workload."""
 
     @property
     def done(self) -> tuple[object, ...]:
@@ -115,6 +150,8 @@ class Record(Stored, frozen=True):
             self.learned,
             self.history,
             self.reverted_at,
+            self.barrier,
+            self.sightings,
         )
 
     def decided(self, decision: Decision) -> "Record":
@@ -142,4 +179,6 @@ def meaning_changed(old: Record | None, new: Record) -> bool:
         return True
     if old.recommended is None or new.recommended is None:
         return old.recommended is not new.recommended
+    if old.recommended.gogc is None or new.recommended.gogc is None:
+        return old.recommended.gogc is not new.recommended.gogc
     return abs(new.recommended.gogc - old.recommended.gogc) >= MOVED_RATIO * old.recommended.gogc

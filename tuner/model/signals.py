@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tuner.model.policy import LatencyQuantile
+
 
 class Source(StrEnum):
     """How a signal was had."""
@@ -64,6 +66,30 @@ class Signals:
     latency_p99_seconds: float | None
     pause_ratio: float | None
     """Share of time in stop-the-world pauses, worst pod."""
+    pause_longest_seconds: float | None = None
+    """Longest recent stop-the-world pause, worst pod."""
+    goroutines: float | None = None
+    """Worst pod."""
+    utilisation: float | None = None
+    """CPU used by GOMAXPROCS; idle marking makes GC dearer where it is low."""
+    throttled_ratio: float | None = None
+    """Share of CPU quota periods in which the container was throttled, worst pod."""
+    go_version: int | None = None
+    """Go release as a number: 1026008 for 1.26.8; the oldest of the pods'."""
+    barrier_threshold: float | None = None
+    """Requests in flight that each pod admits; None without a barrier, or while pods differ."""
+    barrier_in_flight: float | None = None
+    """Requests admitted and not yet answered, worst pod."""
+    barrier_refused_per_second: float | None = None
+    """Sum over pods."""
+    restarts: int = 0
+    """Restarts of the container, sum over the pods there are."""
+
+    def latency(self, quantile: LatencyQuantile) -> float | None:
+        """Latency of admitted requests at a quantile, seconds; None where it is not known."""
+        if quantile is LatencyQuantile.P99:
+            return self.latency_p99_seconds
+        return self.latency_p95_seconds
 
     @property
     def cpu_seconds_per_request(self) -> float | None:

@@ -56,8 +56,11 @@ class Level(Stored, frozen=True):
     marked_bytes_per_second: float
     resident_bytes: int
     errors_ratio: float | None
-    latency_p95_seconds: float | None
+    latency_seconds: Spread | None
+    """At the tier's quantile; None where it is not known."""
     pods: int
+    restarts: int = 0
+    """Restarts of the container while it was observed, over all pods."""
 
 
 class Setting(Stored, frozen=True):
@@ -109,6 +112,8 @@ class Trial(Stored, frozen=True):
     phase_at: float
     suspected: bool = False
     """Whether one verdict already found harm; the second in a row takes the change back."""
+    restarted: int = 0
+    """How often the windows began anew because the number of pods moved."""
 
 
 class Outcome(Stored, frozen=True):
@@ -124,6 +129,11 @@ class Outcome(Stored, frozen=True):
     """None where nothing could be measured."""
     requests_per_second: float | None = None
     """Load under which the verdict was reached."""
+    predicted_peak_bytes: int | None = None
+    measured_peak_bytes: int | None = None
+    """Resident memory of the worst pod; None where nothing could be measured."""
+    latency_change_ratio: float | None = None
+    """Latency at the tier's quantile, after by before, less 1."""
 
     @property
     def rose(self) -> bool:

@@ -6,8 +6,11 @@ from enum import StrEnum
 
 GOGC = "GOGC"
 GOMEMLIMIT = "GOMEMLIMIT"
-TUNED_ENV = (GOGC, GOMEMLIMIT)
-"""Names of the env entries that gc-tuner reads, and may own."""
+BARRIER = "BARRIER"
+"""Stands for the env entry that the annotation ``gc-tuner.io/barrier-env`` names; on the live
+channel the key has this name itself."""
+TUNED = (GOGC, GOMEMLIMIT, BARRIER)
+"""The settings that gc-tuner reads, and may own."""
 
 FIELD_MANAGER = "gc-tuner"
 """Our name in the managed fields of what we write."""
@@ -19,6 +22,7 @@ class Kind(StrEnum):
     """Workload kinds that can be tuned."""
 
     DEPLOYMENT = "Deployment"
+    STATEFUL_SET = "StatefulSet"
 
 
 class Mode(StrEnum):
@@ -63,19 +67,58 @@ class EnvEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """What the statuses of a workload's pods say of one container, over all pods there are."""
+
+    memory_limit_bytes: int | None = None
+    """Smallest limit in force; None where no pod tells."""
+    resizing: bool = False
+    """Whether a resize in place is asked for and not done."""
+    restarts: int = 0
+    """Restarts, sum over the pods."""
+    oom_killed_at: float | None = None
+    """When the kernel last killed it for its memory; None: not seen."""
+    crashing_pods: int = 0
+    """Pods in which it waits in a crash loop."""
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """A container of the pod template."""
 
     name: str
     memory_limit_bytes: int | None = None
+    """Of the template."""
     memory_request_bytes: int | None = None
+    """Of the template."""
     env: Mapping[str, EnvEntry] = field(default_factory=dict)
-    """The tuned names that are set, and only those."""
+    """The tuned settings that are set, and only those; on the live channel the ConfigMap's."""
+    running: Running = Running()
 
     def literal(self, name: str) -> str | None:
         """Literal value of an env name; None where it is not set or comes from a reference."""
         entry = self.env.get(name)
         return None if entry is None else entry.value
+
+
+@dataclass(frozen=True, slots=True)
+class LiveChannel:
+    """The ConfigMap through which a workload takes its settings without a restart."""
+
+    config_map: str
+    resource_version: str = ""
+    trouble: str = ""
+    """Why it cannot be written, for people; empty where it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Autoscaling:
+    """What other controllers do with a workload's memory and replicas."""
+
+    memory_request_target: float | None = None
+    """Share of the memory request at which a HorizontalPodAutoscaler adds pods."""
+    vertical: str = ""
+    """Name of the VerticalPodAutoscaler that sets its memory; empty where none does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +143,11 @@ class Workload:
     """The ``gc-tuner.io/`` annotations, without that prefix."""
     change_cause: str | None = None
     """Text of ``kubernetes.io/change-cause``."""
+    surges: bool = False
+    """Whether a rollout starts a new pod before it stops an old one."""
+    live: LiveChannel | None = None
+    """The live channel that an annotation names; None: settings go into env."""
+    autoscaling: Autoscaling = Autoscaling()
 
     @property
     def cause_is_ours(self) -> bool:

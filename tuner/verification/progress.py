@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import msgspec
 
 from tuner.control.prediction import RATIO_DIGITS
-from tuner.model.policy import Policy
+from tuner.model.policy import LatencyQuantile, Policy
 from tuner.model.reason import Reason
 from tuner.model.record import Applied, Record, applied
 from tuner.model.signals import Signals
@@ -37,6 +37,8 @@ class View:
     windows: Windows
     """Rate windows observed at the present setting."""
     policy: Policy
+    quantile: LatencyQuantile = LatencyQuantile.P95
+    """Of latency, by which a trial is judged."""
     warming: bool = False
     """Whether there are no signals because every pod is young."""
 
@@ -156,7 +158,7 @@ def _measuring(record: Record, trial: Trial, view: View) -> Progress:
     before = trial.baseline
     why = "no rate window could be observed"
     if seen and before is not None:
-        after = level(Windows(view.windows.setting, seen))
+        after = level(Windows(view.windows.setting, seen), view.quantile)
         requests = after.requests_per_second
         counted = None if requests is None else requests * len(seen) * window
         if len(seen) < rules.windows or (counted is not None and counted < rules.requests):

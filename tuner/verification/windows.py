@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from tuner.model.policy import LatencyQuantile
 from tuner.model.signals import Signals
 from tuner.model.trial import Level, Spread
 
@@ -50,8 +51,12 @@ def observe(
     return Windows(setting, (*windows.signals, signals)[-keep:])
 
 
-def level(windows: Windows) -> Level:
+def level(windows: Windows, quantile: LatencyQuantile = LatencyQuantile.P95) -> Level:
     """Medians and spreads over the windows.
+
+    Args:
+        windows: At least one.
+        quantile: Of latency, that the tier's objective means.
 
     Raises:
         ValueError: There is no window.
@@ -62,6 +67,7 @@ def level(windows: Windows) -> Level:
     newest = seen[-1]
     per_request = [each.cpu_seconds_per_request for each in seen]
     known = [value for value in per_request if value is not None]
+    latencies = [value for value in (each.latency(quantile) for each in seen) if value is not None]
     return Level(
         at=newest.at,
         cpu_seconds_per_request=_spread(known) if known else None,
@@ -75,8 +81,9 @@ def level(windows: Windows) -> Level:
         marked_bytes_per_second=median(each.marked_bytes_per_second for each in seen),
         resident_bytes=round(max(each.resident_bytes for each in seen)),
         errors_ratio=_median(seen, lambda each: each.errors_ratio),
-        latency_p95_seconds=_median(seen, lambda each: each.latency_p95_seconds),
+        latency_seconds=_spread(latencies) if latencies else None,
         pods=newest.pods,
+        restarts=max(newest.restarts - seen[0].restarts, 0),
     )
 
 
