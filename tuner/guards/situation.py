@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tuner.model.decision import Hold
+from tuner.model.override import NONE, Override
 from tuner.model.policy import Policy, Profile
 from tuner.model.record import Record
 from tuner.model.signals import Signals
@@ -28,6 +29,12 @@ class Situation:
     """How long the metrics source has answered without a break."""
     profile: Profile
     policy: Policy
+    override: Override = NONE
+    """What people have laid down for this workload."""
+    alerts: frozenset[str] = frozenset()
+    """Names of the firing alerts that concern this workload's namespace, or all."""
 
 
+Gate = Callable[[Situation], Hold | None]
+"""Refuses any change whatever is proposed, or lets it pass."""
 Guard = Callable[[Proposal, Situation], Proposal | Hold]
