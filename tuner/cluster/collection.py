@@ -1,7 +1,10 @@
 """The collections of objects that gc-tuner uses, and their addresses."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
+
+from tuner.model.workload import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,11 +12,21 @@ class Collection:
     """All objects of one kind."""
 
     api_version: str
-    """Group and version: ``apps/v1``."""
+    """Group and version: ``apps/v1``; of the core group the version alone: ``v1``."""
     kind: str
     plural: str
     hint: str = ""
     """What to do where the API server does not know the kind."""
+    label_selector: str = ""
+    """Which of the objects are listed and watched, by their labels; empty: all of them."""
+    field_selector: str = ""
+    """As ``label_selector``, by their fields: ``metadata.name=web``."""
+
+    @property
+    def selectors(self) -> Mapping[str, str]:
+        """Query parameters of a list or watch."""
+        both = {"labelSelector": self.label_selector, "fieldSelector": self.field_selector}
+        return {name: text for name, text in both.items() if text}
 
     def path(self, namespace: str | None = None, name: str = "", subresource: str = "") -> str:
         """Address of the collection, of one object, or of its subresource.
@@ -23,7 +36,7 @@ class Collection:
             name: Name of an object.
             subresource: Such as ``status``.
         """
-        parts = ["/apis", self.api_version]
+        parts = ["/apis" if "/" in self.api_version else "/api", self.api_version]
         if namespace is not None:
             parts += ["namespaces", quote(namespace, safe="")]
         parts.append(self.plural)
@@ -32,6 +45,11 @@ class Collection:
 
 
 DEPLOYMENTS = Collection("apps/v1", "Deployment", "deployments")
+STATEFUL_SETS = Collection("apps/v1", "StatefulSet", "statefulsets")
+WORKLOADS = {Kind.DEPLOYMENT: DEPLOYMENTS, Kind.STATEFUL_SET: STATEFUL_SETS}
+LIVE_CONFIG_MAPS = Collection(
+    "v1", "ConfigMap", "configmaps", label_selector="gc-tuner.io/live=true"
+)
 RECORDS = Collection(
     "gc-tuner.io/v1alpha1",
     "GCTuning",

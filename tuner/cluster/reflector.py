@@ -273,7 +273,8 @@ class Reflector(Generic[K, V]):
         if self._namespace is not None:
             what = f"{what} of {self._namespace}"
         path = self._collection.path(self._namespace)
-        return Request(verb=verb, what=what, path=path, query=dict(query))
+        query = {**self._collection.selectors, **query}
+        return Request(verb=verb, what=what, path=path, query=query)
 
     def _take(self, request: Request, lines: Sequence[bytes]) -> None:
         """Take in some events at once."""
