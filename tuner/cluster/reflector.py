@@ -4,7 +4,8 @@ One thread per reflector: list in pages, then watch from that version; each even
 immutable mapping, so that a reader has a consistent view for as long as it keeps it, at no cost. A
 watch that the API server has no history for (410) begins anew with a list; any other end of the
 stream goes on from the last version seen, with a back-off. A view without any sign of life from the
-API server for too long is refused rather than served.
+API server for too long is refused rather than served. An optional collection that the API server
+does not know, or does not let us see, is an empty one, and looked for again now and then.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 import msgspec
 
 from tuner.cluster.client import ExpiredError, Request, decoded, refusal
-from tuner.errors import ClusterError, GoneError, UnavailableError
+from tuner.errors import ClusterError, GoneError, RefusedError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -94,6 +95,7 @@ class Reflector(Generic[K, V]):
         stale_after_seconds: float,
         clock: Callable[[], float] = time.monotonic,
         report: Callable[[str], None],
+        optional: bool = False,
     ) -> None:
         """Nothing is asked before ``start``.
 
@@ -106,6 +108,8 @@ class Reflector(Generic[K, V]):
             stale_after_seconds: Age of the last sign of life from which on the view is refused.
             clock: Monotonic seconds.
             report: Told of objects that cannot be read, in one line each; must not raise.
+            optional: Whether to go on without the collection where there is none (404), or where
+                it may not be listed, which is reported once.
         """
         self._api = api
         self._collection = collection
@@ -115,6 +119,8 @@ class Reflector(Generic[K, V]):
         self._watch_seconds = min(_LONGEST_WATCH_SECONDS, stale_after_seconds / 2)
         self._clock = clock
         self._report = report
+        self._optional = optional
+        self._denied = False
         self._lock = threading.Lock()
         self._values: dict[K, V] = {}
         self._versions: dict[K, int] = {}
@@ -191,7 +197,10 @@ class Reflector(Generic[K, V]):
                 self._version = None
                 self._failed("")
             except ClusterError as error:
-                self._failed(self._words(error))
+                if self._can_do_without(error):
+                    self._go_without(error)
+                else:
+                    self._failed(self._words(error))
             except Exception as error:  # noqa: BLE001 - a dead mirror would be worse than any error
                 self._version = None
                 self._failed(f"{type(error).__name__}: {error}")
@@ -204,6 +213,24 @@ class Reflector(Generic[K, V]):
     def _words(self, error: ClusterError) -> str:
         hint = self._collection.hint
         return f"{error}: {hint}" if isinstance(error, GoneError) and hint else str(error)
+
+    def _can_do_without(self, error: ClusterError) -> bool:
+        """Whether an optional collection turned out not to be there for us."""
+        listing = self._version is None
+        return self._optional and listing and isinstance(error, GoneError | RefusedError)
+
+    def _go_without(self, error: ClusterError) -> None:
+        """Serve an empty view until it is time to look again, before the view is stale."""
+        denied = isinstance(error, RefusedError)
+        if denied and not self._denied:
+            self._report(f"{error}: gc-tuner goes on as if there were none")
+        self._denied = denied
+        with self._lock:
+            self._values, self._versions = {}, {}
+        self._heard()
+        self._failures = 0
+        self._synced.set()
+        self._stop.wait(self._watch_seconds)
 
     def _failed(self, trouble: str) -> None:
         self._trouble = trouble
@@ -238,6 +265,7 @@ class Reflector(Generic[K, V]):
             self._values, self._versions = {}, {}
             self._change([*listed.values(), *newer])
             self._version = version
+        self._denied = False
         self._heard()
         self._synced.set()
 
