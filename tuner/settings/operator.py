@@ -4,6 +4,7 @@
 control law (``docs/control-law.md``).
 """
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -11,10 +12,20 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from tuner.model.policy import ControlLaw, MemoryBudget, Policy, Profile, Timing, TrialRules
+from tuner.model.policy import (
+    ControlLaw,
+    GuardRules,
+    LatencyQuantile,
+    MemoryBudget,
+    Policy,
+    Profile,
+    Timing,
+    TrialRules,
+)
 from tuner.model.workload import Mode
 from tuner.prometheus.metric_names import MetricNames
 from tuner.prometheus.queries import Query, check, check_selector, queries
+from tuner.settings.change_window import ChangeWindowList, ChangeWindows
 from tuner.settings.duration import Duration, format_duration
 from tuner.settings.metrics import MetricsSettings
 from tuner.settings.section import Count, Headers, Names, Number, Ratio, Section
@@ -23,6 +34,9 @@ GOGC_GREATEST = 999_999
 """Six digits: what the admission policy lets pass."""
 FEWEST_SAMPLES = 2
 """A rate needs two samples."""
+
+
+_OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 def _split(url: str) -> SplitResult | None:
@@ -83,6 +97,22 @@ class KubernetesSettings(Section):
     stale_after: Duration = 120.0
 
 
+class OverridesSettings(Section):
+    """Where people say what the loops must not decide."""
+
+    name: str = "gc-tuner-overrides"
+    namespace: str | None = None
+
+    @field_validator("name", "namespace")
+    @classmethod
+    def _usable(cls, name: str | None) -> str | None:
+        if name is not None and _OBJECT_NAME.fullmatch(name) is None:
+            raise ValueError(
+                f"{name!r} is not a name in Kubernetes: use lower-case letters, digits, '-' and '.'"
+            )
+        return name
+
+
 class GogcBounds(Section):
     """Range in which the loops move GOGC, percent."""
 
@@ -96,14 +126,36 @@ class GogcBounds(Section):
         return self
 
 
+def _no_objective(value: object) -> object:
+    """A word, since null in the file means that the default stands."""
+    return None if value == "none" else value
+
+
+Objective = Annotated[Duration | None, BeforeValidator(_no_objective)]
+"""A latency to stay under, seconds; ``none``: there is none."""
+
+
 class ProfileSettings(Section):
     """One tier of services."""
 
     gc_share_target: Ratio = Field(lt=0.95)
+    gc_share_least: Ratio
+    latency_target: Objective = None
+    latency_quantile: LatencyQuantile = LatencyQuantile.P95
     memory_set_point: Ratio
     memory_budget: MemoryBudget = MemoryBudget.REQUEST
     gogc_bounds: GogcBounds
+    gogc_off: bool = False
     cooldown: Duration
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if self.gc_share_least > self.gc_share_target:
+            raise ValueError(
+                f"gcShareLeast {self.gc_share_least:g} is above "
+                f"gcShareTarget {self.gc_share_target:g}"
+            )
+        return self
 
     def profile(self, name: str) -> Profile:
         """The tier as the core knows it."""
@@ -115,6 +167,10 @@ class ProfileSettings(Section):
             gogc_lowest=self.gogc_bounds.lowest,
             gogc_highest=self.gogc_bounds.highest,
             cooldown_seconds=self.cooldown,
+            gc_share_least=self.gc_share_least,
+            latency_target_seconds=self.latency_target,
+            latency_quantile=self.latency_quantile,
+            goes_off=self.gogc_off,
         )
 
 
@@ -131,12 +187,17 @@ class Profiles(Section):
 
     critical: ProfileSettings = ProfileSettings(
         gc_share_target=0.03,
+        gc_share_least=0.01,
+        latency_target="10ms",
+        latency_quantile=LatencyQuantile.P99,
         memory_set_point=0.88,
         gogc_bounds=GogcBounds(lowest=100, highest=1600),
         cooldown="30m",
     )
     normal: ProfileSettings = ProfileSettings(
         gc_share_target=0.04,
+        gc_share_least=0.02,
+        latency_target="100ms",
         memory_set_point=0.90,
         gogc_bounds=GogcBounds(lowest=75, highest=1600),
         cooldown="15m",
@@ -144,6 +205,7 @@ class Profiles(Section):
     best_effort: ProfileSettings = Field(
         default=ProfileSettings(
             gc_share_target=0.08,
+            gc_share_least=0.04,
             memory_set_point=0.90,
             gogc_bounds=GogcBounds(lowest=50, highest=1600),
             cooldown="10m",
@@ -218,6 +280,72 @@ class LawSettings(Section):
         )
 
 
+class LeakSettings(Section):
+    """What looks like memory that is never let go."""
+
+    growth: Ratio = 0.03
+    windows: Count = Field(default=3, ge=1)
+    least_bytes: Count = Field(default=512_000_000, ge=0)
+    goroutines: Count = Field(default=5_000, ge=1)
+    correlation: Ratio = 0.9
+
+
+class QuarantineSettings(Section):
+    """How long a value that did harm is not tried again."""
+
+    first: Duration = 3600.0
+    longest: Duration = 86_400.0
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if self.first > self.longest:
+            raise ValueError(
+                f"first {format_duration(self.first)} is above "
+                f"longest {format_duration(self.longest)}"
+            )
+        return self
+
+
+class GuardSettings(Section):
+    """When a change waits, whatever the loops ask for."""
+
+    change_windows: ChangeWindowList = ()
+    alerts: Names = ()
+    rollouts_in_cluster: Count = Field(default=5, ge=1)
+    rollouts_in_namespace: Count = Field(default=1, ge=1)
+    danger: Ratio = 0.92
+    throttled: Ratio = 0.01
+    leak: LeakSettings = LeakSettings()
+    quarantine: QuarantineSettings = QuarantineSettings()
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if self.rollouts_in_namespace > self.rollouts_in_cluster:
+            raise ValueError(
+                f"rolloutsInNamespace {self.rollouts_in_namespace} is above "
+                f"rolloutsInCluster {self.rollouts_in_cluster}"
+            )
+        return self
+
+    def rules(self) -> GuardRules:
+        """The rules as the core knows them."""
+        return GuardRules(
+            rollouts_in_cluster=self.rollouts_in_cluster,
+            rollouts_in_namespace=self.rollouts_in_namespace,
+            closed=ChangeWindows(self.change_windows),
+            alerts=self.alerts,
+            danger_ratio=self.danger,
+            throttled_ratio=self.throttled,
+            leak_growth_ratio=self.leak.growth,
+            leak_windows=self.leak.windows,
+            leak_least_bytes=self.leak.least_bytes,
+            goroutines_many=self.leak.goroutines,
+            goroutines_correlation=self.leak.correlation,
+            quarantine_seconds=self.quarantine.first,
+            quarantine_longest_seconds=self.quarantine.longest,
+        )
+
+
 class HttpSettings(Section):
     """Where the operator's own metrics and health are served."""
 
@@ -259,6 +387,7 @@ class Settings(Section):
 
     prometheus: PrometheusSettings = PrometheusSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
+    overrides: OverridesSettings = OverridesSettings()
     mode: Annotated[Mode, BeforeValidator(_yaml_off)] = Mode.RECOMMEND
     interval: Duration = 15.0
     rate_window: Duration = 60.0
@@ -271,6 +400,7 @@ class Settings(Section):
     default_profile: ProfileName = ProfileName.NORMAL
     trial: TrialSettings = TrialSettings()
     law: LawSettings = LawSettings()
+    guards: GuardSettings = GuardSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 
@@ -302,6 +432,25 @@ class Settings(Section):
             raise ValueError(
                 f"rateWindow {format_duration(self.rate_window)} is shorter than interval "
                 f"{format_duration(self.interval)}: load between two windows would go unseen"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _leave_room(self) -> Self:
+        for name, profile in self.profiles.by_name().items():
+            if profile.memory_set_point >= self.guards.danger:
+                raise ValueError(
+                    f"profiles.{name}.memorySetPoint {profile.memory_set_point:g} is not below "
+                    f"guards.danger {self.guards.danger:g}: what is aimed at would be a danger"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _see_leaks(self) -> Self:
+        if self.guards.leak.windows >= self.trial.patience:
+            raise ValueError(
+                f"guards.leak.windows {self.guards.leak.windows} is not below trial.patience "
+                f"{self.trial.patience}: no more rate windows than that are kept"
             )
         return self
 
@@ -339,4 +488,5 @@ class Settings(Section):
             ),
             trial=self.trial.rules(),
             law=self.law.law(),
+            guards=self.guards.rules(),
         )
