@@ -55,3 +55,47 @@ def total(*streams: Stream) -> Stream:
 def limited(stream: Stream, *, lowest: float = 0.0, highest: float = math.inf) -> Stream:
     """A stream kept within bounds."""
     return lambda now: min(max(stream(now), lowest), highest)
+
+
+def walk(
+    value: float, *, step: float, bounds: tuple[float, float], hold: float, start: float, seed: int
+) -> Stream:
+    """A random walk: after each hold time an even step, never past its bounds.
+
+    Args:
+        value: Before the first step.
+        step: Largest step, up or down.
+        bounds: Lowest and highest value.
+        hold: Time between two steps.
+        start: When the first value begins to hold.
+        seed: Of the steps.
+    """
+    drawn = random.Random(seed)  # noqa: S311 - not for secrets
+    lowest, highest = bounds
+    values = [value]
+
+    def reached(now: float) -> float:
+        place = max(int((now - start) // hold), 0)
+        while len(values) <= place:
+            moved = values[-1] + drawn.uniform(-step, step)
+            values.append(min(max(moved, lowest), highest))
+        return values[place]
+
+    return reached
+
+
+def leak(per_second: float, *, start: float) -> Stream:
+    """Nothing until a moment, and from then on more and more without end."""
+    return lambda now: per_second * max(now - start, 0.0)
+
+
+def gaps(*, longest: float, every: float, seed: int) -> Stream:
+    """One in a gap and zero beside it: in each period one gap, of any length at any place."""
+
+    def value(now: float) -> float:
+        drawn = random.Random(f"{seed}/{int(now // every)}")  # noqa: S311 - not for secrets
+        length = drawn.uniform(0, longest)
+        begins = drawn.uniform(0, every - length)
+        return 1.0 if begins <= now % every < begins + length else 0.0
+
+    return value
