@@ -1,9 +1,12 @@
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
+from tuner.model.policy import GuardRules
 from tuner.settings import Settings, load
+from tuner.settings.change_window import ChangeWindows
 from tuner.settings.names import below, yaml_keys
 from tuner.settings.section import Section
 
@@ -63,7 +66,23 @@ def test_defaults_are_those_of_the_control_law() -> None:
         "best-effort": (0.08, 0.90, 50, 1600),
     }
     assert [tier.cooldown_seconds for tier in policy.profiles.values()] == [1800, 900, 600]
+    cascade = {
+        name: (tier.gc_share_least, tier.latency_quantile, tier.latency_target_seconds)
+        for name, tier in policy.profiles.items()
+    }
+    assert cascade == {
+        "critical": (0.01, "p99", 0.01),
+        "normal": (0.02, "p95", 0.1),
+        "best-effort": (0.04, "p95", None),
+    }
+    assert not any(tier.goes_off for tier in policy.profiles.values())
     assert policy.law.slowest_cycles_per_second == 1 / 60
     assert policy.timing.rate_window_seconds == 60
     assert policy.default_profile in policy.profiles
     assert not policy.dry_run
+
+
+def test_the_guards_defaults_are_those_that_the_core_has_for_itself() -> None:
+    closed = ChangeWindows(())
+    guards = Settings().policy(dry_run=False).guards
+    assert guards == replace(GuardRules(), closed=closed)

@@ -88,6 +88,39 @@ def test_the_environment_reaches_nested_names_lists_and_headers(
     assert settings.prometheus.headers == {"X-Scope-OrgID": "a"}
 
 
+OFFICE_HOURS = '{"days": ["mon"], "from": "09:00", "to": "17:00", "timeZone": "UTC"}'
+
+
+def test_change_windows_are_read_from_the_file(write: Write) -> None:
+    settings = load(write(f"guards: {{changeWindows: [{OFFICE_HOURS}]}}"))
+    closed = settings.policy(dry_run=False).guards.closed
+    # The epoch began on a Thursday at midnight: four days later it was Monday.
+    monday = 4 * 86_400.0
+    assert [closed(monday + hour * 3600) == "" for hour in (8, 9, 16, 17)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_change_windows_and_alerts_are_read_from_the_environment(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GC_TUNER_GUARDS__CHANGE_WINDOWS", f"[{OFFICE_HOURS}]")
+    monkeypatch.setenv("GC_TUNER_GUARDS__ALERTS", "NodeDown, ErrorBudgetBurn")
+    settings = load(write("guards: {changeWindows: [], alerts: [Other]}"))
+    assert len(settings.guards.change_windows) == 1
+    assert settings.policy(dry_run=False).guards.alerts == ("NodeDown", "ErrorBudgetBurn")
+
+
+def test_a_latency_objective_can_be_set_taken_away_and_added(write: Write) -> None:
+    tiers = "{critical: {latencyTarget: none}, best-effort: {latencyTarget: 50ms}}"
+    profiles = load(write(f"profiles: {tiers}")).policy(dry_run=False).profiles
+    targets = {name: profile.latency_target_seconds for name, profile in profiles.items()}
+    assert targets == {"critical": None, "normal": 0.1, "best-effort": 0.05}
+
+
 def test_a_section_left_empty_keeps_its_defaults(write: Write) -> None:
     assert load(write("prometheus:\nlaw: {alpha: }\n")) == Settings()
 
@@ -117,6 +150,35 @@ def test_bare_off_means_off_although_yaml_reads_false(write: Write) -> None:
          "profiles.normal.gogcBounds: lowest 200 is above highest 100"),
         ("profiles: {normal: {gogcBounds: {highest: 12.5}}}",
          "profiles.normal.gogcBounds.highest: 12.5 is not a whole number"),
+        ("profiles: {normal: {gcShareLeast: 0.05}}",
+         "profiles.normal: gcShareLeast 0.05 is above gcShareTarget 0.04"),
+        ("profiles: {normal: {latencyTarget: 100}}",
+         "profiles.normal.latencyTarget: 100 has no unit: write a duration such as"),
+        ("profiles: {normal: {latencyTarget: never}}",
+         "profiles.normal.latencyTarget: 'never' is not a duration"),
+        ("profiles: {normal: {latencyQuantile: p50}}",
+         "profiles.normal.latencyQuantile: 'p50' is not one of 'p95' or 'p99'"),
+        ("profiles: {normal: {memorySetPoint: 0.93}}",
+         "profiles.normal.memorySetPoint 0.93 is not below guards.danger 0.92"),
+        ("guards: {rolloutsInNamespace: 6}",
+         "guards: rolloutsInNamespace 6 is above rolloutsInCluster 5"),
+        ("guards: {rolloutsInNamespace: 0}",
+         "guards.rolloutsInNamespace: 0 is too small: the least is 1"),
+        ("guards: {quarantine: {first: 48h}}",
+         "guards.quarantine: first 48h is above longest 24h"),
+        ("guards: {leak: {windows: 15}}",
+         "guards.leak.windows 15 is not below trial.patience 15: no more rate windows"),
+        ("guards: {changeWindows: always}", "guards.changeWindows: not a list: write JSON such as"),
+        ('guards: {changeWindows: [{days: [mon], from: 17:00, to: "18:00", timeZone: UTC}]}',
+         "guards.changeWindows.0.from: 1020 is what YAML makes of a bare 17:00: put it in quotes"),
+        ('guards: {changeWindows: [{days: [mon], from: "17:00", to: "18:00"}]}',
+         "guards.changeWindows.0.timeZone: field required"),
+        ('guards: {changeWindows: [{days: [1], from: "17:00", to: "18:00", timeZone: UTC}]}',
+         "guards.changeWindows.0.days.0: 1 is not one of 'mon', 'tue', 'wed'"),
+        ("guards: {changeWindows: [{zone: UTC}]}",
+         "guards.changeWindows.0: zone is unknown: there are days, from, to, timeZone"),
+        ("guards: {alert: []}", "guards.alert: unknown, did you mean guards.alerts?"),
+        ("overrides: {name: Mine}", "overrides.name: 'Mine' is not a name in Kubernetes"),
         ("law: {stepRatio: 1}", "law.stepRatio: 1 is too small: it must be above 1"),
         ("law: {alpha: .nan}", "law.alpha: nan is too large"),
         ("law: 7", "law: 7 stands where keys and values belong"),
