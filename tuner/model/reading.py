@@ -1,7 +1,7 @@
 """What one round of queries returned, before it means anything."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -28,6 +28,8 @@ class Quantity(StrEnum):
     """CPU used, sum."""
     GC_CPU_CORES = "gc_cpu_cores"
     """CPU spent on garbage collection as the runtime measured it, sum; opt-in of the service."""
+    BUSY_CPU_CORES = "busy_cpu_cores"
+    """CPU that the runtime did not leave idle, by its own account, sum; opt-in of the service."""
     GC_CYCLES_PER_SECOND = "gc_cycles_per_second"
     """Sum."""
     MARKED_BYTES_PER_SECOND = "marked_bytes_per_second"
@@ -36,10 +38,28 @@ class Quantity(StrEnum):
     """Sum."""
     PAUSE_SECONDS_PER_SECOND = "pause_seconds_per_second"
     """Share of time in stop-the-world pauses, worst."""
+    PAUSE_LONGEST_SECONDS = "pause_longest_seconds"
+    """Longest recent stop-the-world pause, worst."""
+    GOROUTINES = "goroutines"
+    """Worst."""
+    PROCESSORS = "processors"
+    """GOMAXPROCS, sum."""
+    THROTTLED_RATIO = "throttled_ratio"
+    """Share of CPU quota periods in which the container was throttled, worst."""
+    GO_VERSION = "go_version"
+    """Go release as a number: 1026008 for 1.26.8; the smallest of the pods'."""
     REQUESTS_PER_SECOND = "requests_per_second"
-    """Sum."""
+    """Answered, what the barrier refused left out; sum."""
     ERRORS_PER_SECOND = "errors_per_second"
-    """Answers with a 5xx code, sum."""
+    """Answers with a 5xx code, what the barrier refused left out; sum."""
+    BARRIER_THRESHOLD_LOWEST = "barrier_threshold_lowest"
+    """Requests in flight that a pod admits; the smallest."""
+    BARRIER_THRESHOLD_HIGHEST = "barrier_threshold_highest"
+    """Requests in flight that a pod admits; the largest."""
+    BARRIER_IN_FLIGHT = "barrier_in_flight"
+    """Requests admitted and not yet answered, mean over the rate window; worst."""
+    BARRIER_REFUSED_PER_SECOND = "barrier_refused_per_second"
+    """Sum."""
     LATENCY_P95_SECONDS = "latency_p95_seconds"
     LATENCY_P99_SECONDS = "latency_p99_seconds"
     LIVE_EXPORTED_BYTES = "live_exported_bytes"
@@ -83,3 +103,5 @@ class Readings:
     at: float
     """Evaluation time."""
     containers: Mapping[ContainerKey, Mapping[Quantity, float]]
+    alerts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Names of the firing alerts that were asked for, by namespace; "" for those without one."""

@@ -13,9 +13,17 @@ A container takes part if it exports a Go heap goal (other languages' clients ex
 too), has a namespace and its pod's name is a workload's. Series without a container label have an
 empty container's name. For them cAdvisor's series without container label, the whole pod's memory,
 is the container's.
+
+What a service's own admission barrier refused is no answer: it took no work, and counting it as
+a failed and very quick request would make shedding look bad and feel good at the same time. Where
+``barrier_refused`` is exported, refusals are taken off the requests and the 5xx answers. They are
+taken to be answered with 503, and a histogram to count them with that status: answers with 503 then
+leave the latency. A histogram without a status label keeps them, which flatters the latency of a
+service that sheds.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import quote_plus
@@ -32,7 +40,10 @@ FLOOR_WINDOW_SECONDS = 600.0
 GOGC_OFF = 1e16
 """``go_gc_gogc_percent`` reads 1.8e19 where GOGC is off; a heap goal says nothing then."""
 
+_LONGEST = 'quantile=~"1([.]0)?"'
 _BOUND = 'le=~"[0-9]+([.][0-9]+)?([eE][-+]?[0-9]+)?|[+]Inf"'
+_REFUSED = "503"
+"""Status of a refusal by a service's own barrier."""
 _TARGET = "job,instance"
 """Labels that Prometheus itself gives every target."""
 
@@ -85,7 +96,11 @@ def check_selector(selector: str) -> None:
 
 
 def queries(
-    names: MetricNames, *, rate_window_seconds: float, warm_up_seconds: float
+    names: MetricNames,
+    *,
+    rate_window_seconds: float,
+    warm_up_seconds: float,
+    alerts: Sequence[str] = (),
 ) -> tuple[Query, ...]:
     """Every query of one round.
 
@@ -93,23 +108,41 @@ def queries(
         names: Names of metrics and labels.
         rate_window_seconds: Window of every rate.
         warm_up_seconds: How long a pod's figures are left out after its start.
+        alerts: Names of the alerts to look for; none: no query is made for them.
+
+    Raises:
+        ValueError: The name of an alert is empty.
     """
     pods = _Pods(names, rate_window_seconds, warm_up_seconds)
     workloads = _Workloads(names, pods.old_enough())
     return (
         Query("sums", workloads.aggregate("sum", _sums(pods))),
+        Query("requests", workloads.aggregate("sum", _requests(pods))),
         Query("live heap", workloads.aggregate("max", _live(pods))),
         Query("memory", workloads.aggregate("max", _memory(pods))),
+        Query("worst", workloads.aggregate("max", _worst(pods))),
         Query("lowest", workloads.aggregate("min", _lowest(pods))),
-        Query("coverage", workloads.aggregate("count", _optional(pods))),
+        Query(COVERAGE, workloads.aggregate("count", _optional(pods))),
         Query("every pod", _every_pod(pods, workloads)),
         Query("latency", _latency(pods, workloads)),
+        Query(GO_VERSIONS, _go_versions(pods, workloads)),
+        *([Query(ALERTS, _firing(names, alerts))] if alerts else []),
     )
 
+
+# Names of the queries whose answers are no figures of containers as they come.
+COVERAGE = "coverage"
+GO_VERSIONS = "Go versions"
+ALERTS = "alerts"
 
 COVERED = (
     Quantity.PODS,
     Quantity.GC_CPU_CORES,
+    Quantity.BUSY_CPU_CORES,
+    Quantity.PROCESSORS,
+    Quantity.GO_VERSION,
+    Quantity.BARRIER_THRESHOLD_LOWEST,
+    Quantity.BARRIER_REFUSED_PER_SECOND,
     Quantity.LIVE_EXPORTED_BYTES,
     Quantity.LIVE_DERIVED_BYTES,
     Quantity.GOGC_LOWEST,
@@ -176,16 +209,37 @@ class _Pods:
         """The pods of `every` whose whole rate window lies behind their warm-up."""
         return f"time()-({self.every()})>{self.warm_up_seconds + self.rate_window_seconds:g}"
 
-    def requests(self, *matchers: str) -> str:
+    def busy(self) -> str:
+        names = self.names
+        idle = self.rate(names.idle_cpu_seconds)
+        return f"clamp_min({self.rate(names.all_cpu_seconds)}-{idle},0)"
+
+    def longest_pause(self) -> str:
+        # Prometheus 3 writes the label 1.0, earlier ones as the service does.
+        return f"max by({self.key})({self.series(self.names.gc_duration, _LONGEST)})"
+
+    def throttled(self) -> str:
+        """Absent where the container has no quota, or nothing ran in the window."""
+        names = self.names
+        periods = f"({self.rate(names.container_periods)}>0)"
+        return f"{self.rate(names.container_throttled_periods)}/{periods}"
+
+    def answered(self, *matchers: str) -> str:
         # Several series per process (path, method): summed per target, so that a second scrape
         # job's copy is not added.
         series = self.series(self.names.requests, *matchers)
         summed = f"sum by({self.key},{_TARGET})(rate({series}[{self.window}]))"
         return f"max by({self.key})({summed})"
 
-    def errors(self) -> str:
-        failed = self.requests(f'{self.names.status_label}=~"5.."')
-        return f"({failed} or {self.requests()}*0)"
+    def admitted(self, answers: str) -> str:
+        """Answers less the barrier's refusals, where there is a barrier."""
+        refused = self.rate(self.names.barrier_refused)
+        # Two counters of one scrape are still extrapolated apart, by little.
+        return f"clamp_min({answers}-({refused} or {self.one()}*0),0)"
+
+    def failed(self) -> str:
+        failed = self.answered(f'{self.names.status_label}=~"5.."')
+        return f"({failed} or {self.answered()}*0)"
 
     def gogc_set(self) -> str:
         return f"max by({self.key})({self.series(self.names.gogc)}<{GOGC_OFF:g})"
@@ -259,11 +313,19 @@ def _sums(pods: _Pods) -> dict[Quantity, str]:
         Quantity.PODS: pods.one(),
         Quantity.CPU_CORES: pods.rate(names.cpu_seconds),
         Quantity.GC_CPU_CORES: pods.rate(names.gc_cpu_seconds),
+        Quantity.BUSY_CPU_CORES: pods.busy(),
+        Quantity.PROCESSORS: pods.now(names.gomaxprocs),
         Quantity.GC_CYCLES_PER_SECOND: cycles,
         Quantity.MARKED_BYTES_PER_SECOND: f"{cycles}*{live}",
         Quantity.ALLOCATED_BYTES_PER_SECOND: pods.rate(names.allocated),
-        Quantity.REQUESTS_PER_SECOND: pods.requests(),
-        Quantity.ERRORS_PER_SECOND: pods.errors(),
+    }
+
+
+def _requests(pods: _Pods) -> dict[Quantity, str]:
+    return {
+        Quantity.REQUESTS_PER_SECOND: pods.admitted(pods.answered()),
+        Quantity.ERRORS_PER_SECOND: pods.admitted(pods.failed()),
+        Quantity.BARRIER_REFUSED_PER_SECOND: pods.rate(pods.names.barrier_refused),
     }
 
 
@@ -293,6 +355,17 @@ def _memory(pods: _Pods) -> dict[Quantity, str]:
     }
 
 
+def _worst(pods: _Pods) -> dict[Quantity, str]:
+    names = pods.names
+    return {
+        Quantity.PAUSE_LONGEST_SECONDS: pods.longest_pause(),
+        Quantity.GOROUTINES: pods.steady(names.goroutines),
+        Quantity.THROTTLED_RATIO: pods.throttled(),
+        Quantity.BARRIER_THRESHOLD_HIGHEST: pods.now(names.barrier_threshold),
+        Quantity.BARRIER_IN_FLIGHT: pods.steady(names.barrier_in_flight),
+    }
+
+
 def _lowest(pods: _Pods) -> dict[Quantity, str]:
     names = pods.names
     cpu = pods.series(names.cpu_seconds)
@@ -302,6 +375,9 @@ def _lowest(pods: _Pods) -> dict[Quantity, str]:
         Quantity.SAMPLES_IN_WINDOW: f"({counted} or {pods.one()}*0)",
         Quantity.GOGC_LOWEST: f"min by({pods.key})({pods.series(names.gogc)})",
         Quantity.GOMEMLIMIT_BYTES: f"min by({pods.key})({pods.series(names.gomemlimit)})",
+        Quantity.BARRIER_THRESHOLD_LOWEST: (
+            f"min by({pods.key})({pods.series(names.barrier_threshold)})"
+        ),
     }
 
 
@@ -310,6 +386,11 @@ def _optional(pods: _Pods) -> dict[Quantity, str]:
     vectors = (
         pods.one(),
         pods.rate(names.gc_cpu_seconds),
+        pods.busy(),
+        pods.now(names.gomaxprocs),
+        pods.now(names.go_info),
+        pods.now(names.barrier_threshold),
+        pods.rate(names.barrier_refused),
         pods.now(names.heap_live),
         pods.gogc_set(),
         pods.now(names.gogc),
@@ -330,15 +411,41 @@ def _every_pod(pods: _Pods, workloads: _Workloads) -> str:
 
 
 def _latency(pods: _Pods, workloads: _Workloads) -> str:
+    names = pods.names
     # One bucket with a malformed bound anywhere would put a warning on the whole answer.
-    buckets = pods.series(f"{pods.names.request_duration}_bucket", _BOUND)
-    rates = f"sum by({pods.key},le,{_TARGET})(rate({buckets}[{pods.window}]))"
+    served, refused = (
+        f"rate({pods.series(f'{names.request_duration}_bucket', _BOUND, status)}[{pods.window}])"
+        for status in (f'{names.status_label}!="{_REFUSED}"', f'{names.status_label}="{_REFUSED}"')
+    )
+    barrier = f"unless on({pods.key}){pods.series(names.barrier_refused)}"
+    rates = f"sum by({pods.key},le,{_TARGET})({served} or {refused} {barrier})"
     named = workloads.restricted(f"max by({pods.key},le)({rates})")
     quantiles = {Quantity.LATENCY_P95_SECONDS: "0.95", Quantity.LATENCY_P99_SECONDS: "0.99"}
     return " or ".join(
         _tagged(quantity, f"histogram_quantile({share},sum by({workloads.key},le)({named}))")
         for quantity, share in quantiles.items()
     )
+
+
+def _go_versions(pods: _Pods, workloads: _Workloads) -> str:
+    """One series for each Go release among a workload's pods."""
+    label = pods.names.version_label
+    releases = f"max by({pods.key},{label})({pods.series(pods.names.go_info)})"
+    named = workloads.restricted(_tagged(Quantity.GO_VERSION, releases))
+    return f"max by({workloads.key},{label},quantity)({named})"
+
+
+def _firing(names: MetricNames, alerts: Sequence[str]) -> str:
+    """One series for each alert that fires, by namespace.
+
+    The configured matchers are left out: an alert has the labels that its rule kept, and one that
+    is missed lets a change through.
+    """
+    if not all(alerts):
+        raise ValueError("alerts: an empty name; the name of an alerting rule would be right")
+    wanted = _quoted("|".join(re.escape(name) for name in alerts))
+    series = f'ALERTS{{alertstate="firing",alertname=~{wanted}}}'
+    return f"group by({names.namespace_label},alertname)({series})"
 
 
 def _tagged(quantity: Quantity, vector: str) -> str:

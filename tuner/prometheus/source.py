@@ -1,6 +1,9 @@
 """All figures of all Go containers, out of a constant number of queries."""
 
-from collections.abc import Iterable
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 from prometheus_api_client import PrometheusConnect
@@ -11,16 +14,20 @@ from tuner.model.reading import ContainerKey, Quantity, Readings
 from tuner.model.workload import Kind, WorkloadKey
 from tuner.prometheus.access import Access
 from tuner.prometheus.metric_names import MetricNames
-from tuner.prometheus.queries import COVERED, Query, queries
+from tuner.prometheus.queries import ALERTS, COVERAGE, COVERED, GO_VERSIONS, Query, queries
 from tuner.prometheus.session import PrometheusSession, Series
 
 _KINDS = {kind.value: kind for kind in Kind}
 _QUANTITIES = {quantity.value: quantity for quantity in Quantity}
-_COVERAGE = {
+_COUNTED_AS = {
     **{quantity: quantity for quantity in COVERED if quantity is not Quantity.PODS},
     Quantity.GOGC_HIGHEST: Quantity.GOGC_LOWEST,
+    Quantity.BARRIER_THRESHOLD_HIGHEST: Quantity.BARRIER_THRESHOLD_LOWEST,
 }
 """Quantity to the one that its metric's pods were counted under."""
+
+_GO_RELEASE = re.compile(r"go([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?(?:[^0-9].*)?")
+"""Such as go1.26.8, go1.27rc1 and go1.26.8-custom; what devel builds call themselves is none."""
 
 _Figures = dict[ContainerKey, dict[Quantity, float]]
 
@@ -47,6 +54,7 @@ class PrometheusSource:
         rate_window_seconds: float,
         warm_up_seconds: float,
         timeout_seconds: float,
+        alerts: Sequence[str] = (),
     ) -> None:
         """Prepare the queries; nothing is sent yet.
 
@@ -56,12 +64,19 @@ class PrometheusSource:
             rate_window_seconds: Window of every rate.
             warm_up_seconds: How long a pod's figures are left out after its start.
             timeout_seconds: Longest time that `read` takes; Prometheus is told it too.
+            alerts: Names of the alerts to look for.
+
+        Raises:
+            ValueError: The name of an alert is empty.
         """
         self.queries_sent = 0
         self._client = client
         self._names = names
         self._queries = queries(
-            names, rate_window_seconds=rate_window_seconds, warm_up_seconds=warm_up_seconds
+            names,
+            rate_window_seconds=rate_window_seconds,
+            warm_up_seconds=warm_up_seconds,
+            alerts=alerts,
         )
         self._timeout_seconds = timeout_seconds
         self._pool = ThreadPoolExecutor(len(self._queries), thread_name_prefix="prometheus")
@@ -86,9 +101,14 @@ class PrometheusSource:
         finally:
             for each in futures:
                 each.cancel()
-        coverage = self._figures(answers.pop("coverage"))
+        coverage = self._figures(answers.pop(COVERAGE))
+        alerts = self._alerts(answers.pop(ALERTS, ()))
+        versions = self._go_versions(answers.pop(GO_VERSIONS))
         figures = self._figures(*answers.values())
-        return Readings(at, {key: _covered(figures[key], coverage.get(key, {})) for key in figures})
+        for key, version in versions.items():
+            figures.setdefault(key, {})[Quantity.GO_VERSION] = version
+        covered = {key: _covered(figures[key], coverage.get(key, {})) for key in figures}
+        return Readings(at, covered, alerts)
 
     def close(self) -> None:
         """Let go of connections and threads, once the last queries have ended or timed out."""
@@ -102,26 +122,66 @@ class PrometheusSource:
         return found
 
     def _figures(self, *answers: Iterable[Series]) -> _Figures:
-        names = self._names
         figures: _Figures = {}
         for series in (each for answer in answers for each in answer):
-            labels = series.metric
             try:
-                key = ContainerKey(
-                    WorkloadKey(
-                        labels[names.namespace_label], _KINDS[labels["kind"]], labels["workload"]
-                    ),
-                    labels.get(names.container_label, ""),
-                )
-                quantity = _QUANTITIES[labels["quantity"]]
+                key = self._key(series)
+                quantity = _QUANTITIES[series.metric["quantity"]]
                 number = float(series.value[1])
             except (KeyError, ValueError) as error:
-                raise SourceError("malformed", f"unexpected series {series}") from error
+                raise _malformed(series) from error
             readings = figures.setdefault(key, {})
             if quantity in readings:
                 raise SourceError("duplicate", f"{quantity.value} of {key} came twice")
             readings[quantity] = number
         return figures
+
+    def _go_versions(self, answer: Iterable[Series]) -> Mapping[ContainerKey, float]:
+        """The oldest release of each container's pods; none where one of them is not known."""
+        releases: defaultdict[ContainerKey, list[float | None]] = defaultdict(list)
+        for series in answer:
+            try:
+                key = self._key(series)
+            except KeyError as error:
+                raise _malformed(series) from error
+            release = series.metric.get(self._names.version_label, "")
+            releases[key].append(_release_number(release))
+        oldest = {key: min(found, key=_unknown_first) for key, found in releases.items()}
+        return {key: number for key, number in oldest.items() if number is not None}
+
+    def _alerts(self, answer: Iterable[Series]) -> Mapping[str, frozenset[str]]:
+        firing: defaultdict[str, set[str]] = defaultdict(set)
+        for series in answer:
+            namespace = series.metric.get(self._names.namespace_label, "")
+            try:
+                firing[namespace].add(series.metric["alertname"])
+            except KeyError as error:
+                raise _malformed(series) from error
+        return {namespace: frozenset(names) for namespace, names in firing.items()}
+
+    def _key(self, series: Series) -> ContainerKey:
+        names, labels = self._names, series.metric
+        workload = WorkloadKey(
+            labels[names.namespace_label], _KINDS[labels["kind"]], labels["workload"]
+        )
+        return ContainerKey(workload, labels.get(names.container_label, ""))
+
+
+def _malformed(series: Series) -> SourceError:
+    return SourceError("malformed", f"unexpected series {series}")
+
+
+def _release_number(release: str) -> float | None:
+    """1026008 for go1.26.8; None for what is no release."""
+    found = _GO_RELEASE.fullmatch(release)
+    if found is None:
+        return None
+    major, minor, patch = (int(part or 0) for part in found.groups())
+    return float(1_000_000 * major + 1_000 * minor + patch)
+
+
+def _unknown_first(release: float | None) -> float:
+    return -math.inf if release is None else release
 
 
 def _answer(future: Future[list[Series]], query: Query) -> list[Series]:
@@ -143,5 +203,5 @@ def _covered(
     return {
         quantity: number
         for quantity, number in readings.items()
-        if quantity not in _COVERAGE or pods_by_quantity.get(_COVERAGE[quantity]) == pods
+        if quantity not in _COUNTED_AS or pods_by_quantity.get(_COUNTED_AS[quantity]) == pods
     }

@@ -44,13 +44,24 @@ class MetricsSettings(Section):
     gomemlimit: str = _BUILT_IN.gomemlimit
     heap_live: str = _BUILT_IN.heap_live
     gc_cpu_seconds: str = _BUILT_IN.gc_cpu_seconds
+    all_cpu_seconds: str = _BUILT_IN.all_cpu_seconds
+    idle_cpu_seconds: str = _BUILT_IN.idle_cpu_seconds
+    goroutines: str = _BUILT_IN.goroutines
+    gomaxprocs: str = _BUILT_IN.gomaxprocs
+    go_info: str = _BUILT_IN.go_info
     requests: str = _BUILT_IN.requests
     request_duration: str = _BUILT_IN.request_duration
+    barrier_in_flight: str = _BUILT_IN.barrier_in_flight
+    barrier_threshold: str = _BUILT_IN.barrier_threshold
+    barrier_refused: str = _BUILT_IN.barrier_refused
     container_rss: str = _BUILT_IN.container_rss
+    container_periods: str = _BUILT_IN.container_periods
+    container_throttled_periods: str = _BUILT_IN.container_throttled_periods
     namespace_label: str = _BUILT_IN.namespace_label
     pod_label: str = _BUILT_IN.pod_label
     container_label: str = _BUILT_IN.container_label
     status_label: str = _BUILT_IN.status_label
+    version_label: str = _BUILT_IN.version_label
     pod_patterns: Patterns = Field(default=dict(_BUILT_IN.pod_patterns), min_length=1)
 
     @field_validator("*")

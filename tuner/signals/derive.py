@@ -22,6 +22,10 @@ EFFECTIVE_LEAST = 1.0
 """Percent in effect at the least: Go accepts GOGC=0, and the loop works on the logarithm."""
 SHARE_LOWEST, SHARE_HIGHEST = 0.002, 0.95
 """Bounds of the GC share: the loop's error is a logit, infinite at 0 and 1."""
+THROTTLED_HIGHEST = 0.01
+"""Share of throttled quota periods up to which the kernel's and the runtime's CPU agree."""
+SHARE_CREDIBLE = 0.9
+"""GC share above which the kernel's figure is doubted: on a starved machine it passes 1."""
 
 REQUIRED = (
     Quantity.PODS,
@@ -39,6 +43,7 @@ REQUIRED = (
     Quantity.GOGC_LOWEST,
     Quantity.GOGC_HIGHEST,
 )
+"""What is held without; every other quantity's absence leaves its signal unknown."""
 LIVE_SOURCES = (
     Quantity.LIVE_EXPORTED_BYTES,
     Quantity.LIVE_DERIVED_BYTES,
@@ -178,6 +183,14 @@ def _signals(
         latency_p95_seconds=_defined(reading.get(Quantity.LATENCY_P95_SECONDS)),
         latency_p99_seconds=_defined(reading.get(Quantity.LATENCY_P99_SECONDS)),
         pause_ratio=reading.get(Quantity.PAUSE_SECONDS_PER_SECOND),
+        pause_longest_seconds=reading.get(Quantity.PAUSE_LONGEST_SECONDS),
+        goroutines=reading.get(Quantity.GOROUTINES),
+        utilisation=_utilisation(reading),
+        throttled_ratio=reading.get(Quantity.THROTTLED_RATIO),
+        go_version=_whole(reading.get(Quantity.GO_VERSION)),
+        barrier_threshold=_barrier_threshold(reading),
+        barrier_in_flight=reading.get(Quantity.BARRIER_IN_FLIGHT),
+        barrier_refused_per_second=reading.get(Quantity.BARRIER_REFUSED_PER_SECOND),
     )
 
 
@@ -202,17 +215,39 @@ def _live(
 def _share(reading: Mapping[Quantity, float], cost_seconds_per_byte: float) -> tuple[float, Source]:
     measured = reading.get(Quantity.GC_CPU_CORES)
     if measured is None:
-        gc_cores = cost_seconds_per_byte * reading[Quantity.MARKED_BYTES_PER_SECOND]
-    else:
-        gc_cores = measured
-    share = gc_cores / reading[Quantity.CPU_CORES]
-    source = Source.ESTIMATED if measured is None else Source.MEASURED
-    return min(max(share, SHARE_LOWEST), SHARE_HIGHEST), source
+        estimated = cost_seconds_per_byte * reading[Quantity.MARKED_BYTES_PER_SECOND]
+        return _bounded(estimated / reading[Quantity.CPU_CORES]), Source.ESTIMATED
+    share = measured / reading[Quantity.CPU_CORES]
+    busy = reading.get(Quantity.BUSY_CPU_CORES)
+    throttled = reading.get(Quantity.THROTTLED_RATIO, 0.0) > THROTTLED_HIGHEST
+    # The runtime counts the time that a marking thread waits for a core, the kernel does not: only
+    # with the runtime's own account of the whole do the parts of a starved process add up to one.
+    if busy and (throttled or share > SHARE_CREDIBLE):
+        share = measured / busy
+    return _bounded(share), Source.MEASURED
+
+
+def _bounded(share: float) -> float:
+    return min(max(share, SHARE_LOWEST), SHARE_HIGHEST)
+
+
+def _utilisation(reading: Mapping[Quantity, float]) -> float | None:
+    processors = reading.get(Quantity.PROCESSORS)
+    return reading[Quantity.CPU_CORES] / processors if processors else None
+
+
+def _barrier_threshold(reading: Mapping[Quantity, float]) -> float | None:
+    lowest = reading.get(Quantity.BARRIER_THRESHOLD_LOWEST)
+    return lowest if lowest == reading.get(Quantity.BARRIER_THRESHOLD_HIGHEST) else None
 
 
 def _gogc_of(goal: float, live: float, stack: float) -> float:
     """GOGC that makes this heap goal, percent: Go's own rule, solved for GOGC."""
     return max(100 * (goal - live) / max(live + stack, 1.0), EFFECTIVE_LEAST)
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
 
 
 def _defined(value: float | None) -> float | None:

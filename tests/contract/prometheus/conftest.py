@@ -25,12 +25,14 @@ def prometheus() -> Iterator[FakePrometheus]:
 def opened(url: str, **access: Any) -> Iterator[PrometheusSource]:  # noqa: ANN401 - of Access
     """A source with a rate window and a warm-up of a minute each."""
     timeout_seconds = access.pop("timeout_seconds", 5.0)
+    alerts = access.pop("alerts", ())
     source = PrometheusSource(
         connect(Access(url=url, timeout_seconds=timeout_seconds, **access)),
         MetricNames(),
         rate_window_seconds=60.0,
         warm_up_seconds=60.0,
         timeout_seconds=timeout_seconds,
+        alerts=alerts,
     )
     try:
         yield source

@@ -13,11 +13,18 @@ from tuner.model.reading import ContainerKey, Quantity
 from tuner.model.workload import Kind, WorkloadKey
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from contextlib import AbstractContextManager
+
     from tuner.ports import MetricsSource
     from tuner.prometheus import PrometheusSource
 
+    OpenSource = Callable[..., AbstractContextManager[PrometheusSource]]
+
 _EXPECTED = Path(__file__).with_name("expected.promql")
 _WEB = ContainerKey(WorkloadKey("shop", Kind.DEPLOYMENT, "web"), "app")
+_GO = "go1.26.8"
+_GO_VERSION = '"quantity","go_version"'
 _OPTIONAL = '"quantity","live_exported_bytes"'
 
 
@@ -51,11 +58,12 @@ def test_the_number_of_requests_does_not_grow_with_the_fleet(
     def reply(asked: Asked) -> Reply:
         quantities = [each.value for each in Quantity if f'"{each.value}"' in asked.query]
         names = [f"web-{number}" for number in range(workloads)]
-        return vector(*(one(workload=name, quantity=each) for name in names for each in quantities))
+        every = [(name, quantity) for name in names for quantity in quantities]
+        return vector(*(one(workload=name, quantity=each, version=_GO) for name, each in every))
 
     prometheus.reply = reply
     readings = source.read(AT)
-    assert len(prometheus.asked) == source.queries_sent == 7
+    assert len(prometheus.asked) == source.queries_sent == 10
     assert len(readings.containers) == workloads
     assert all(figures.keys() == set(Quantity) for figures in readings.containers.values())
 
@@ -101,6 +109,118 @@ def test_an_optional_quantity_needs_every_pod(
     prometheus.reply = reply
     figures = source.read(AT).containers[_WEB]
     assert (Quantity.LIVE_EXPORTED_BYTES in figures) is kept
+
+
+def _go_versions(
+    prometheus: FakePrometheus, source: PrometheusSource, releases: Collection[str], covered: str
+) -> float | None:
+    """The number that a workload of two pods with these releases gets."""
+
+    def reply(asked: Asked) -> Reply:
+        if asked.query.startswith("count"):
+            return vector(one("2", quantity="pods"), one(covered, quantity="go_version"))
+        if _GO_VERSION in asked.query:
+            return vector(*(one(quantity="go_version", version=each) for each in releases))
+        return vector()
+
+    prometheus.reply = reply
+    return source.read(AT).containers.get(_WEB, {}).get(Quantity.GO_VERSION)
+
+
+@pytest.mark.parametrize(
+    ("releases", "number"),
+    [
+        (["go1.26.8"], 1026008),
+        (["go1.26"], 1026000),
+        (["go1.27rc2"], 1027000),
+        (["go1.26.8-custom", "go1.9.7"], 1009007),
+        (["go1.26.8 X:nosynchashtriemap"], 1026008),
+        (["go2.0.1", "go1.30.2"], 1030002),
+    ],
+)
+def test_the_oldest_go_release_is_a_number(
+    prometheus: FakePrometheus, source: PrometheusSource, releases: list[str], number: int
+) -> None:
+    assert _go_versions(prometheus, source, releases, covered="2") == number
+
+
+@pytest.mark.parametrize("release", ["devel go1.27-abcdef1", "", "1.26.8", "go1", "go1.2600.8"])
+def test_a_go_build_that_is_no_release_leaves_the_version_unknown(
+    prometheus: FakePrometheus, source: PrometheusSource, release: str
+) -> None:
+    assert _go_versions(prometheus, source, [release, "go1.26.8"], covered="2") is None
+
+
+def test_a_pod_that_hides_its_go_release_leaves_the_version_unknown(
+    prometheus: FakePrometheus, source: PrometheusSource
+) -> None:
+    assert _go_versions(prometheus, source, ["go1.26.8"], covered="1") is None
+
+
+def test_both_ends_of_the_barrier_threshold_need_every_pod(
+    prometheus: FakePrometheus, source: PrometheusSource
+) -> None:
+    def reply(asked: Asked) -> Reply:
+        if asked.query.startswith("count"):
+            few = one("1", quantity="barrier_threshold_lowest")
+            return vector(one("2", quantity="pods"), few)
+        ends = ("barrier_threshold_lowest", "barrier_threshold_highest")
+        return vector(*(one("64", quantity=end) for end in ends if f'"{end}"' in asked.query))
+
+    prometheus.reply = reply
+    assert source.read(AT).containers == {_WEB: {}}
+
+
+def test_no_alerts_are_asked_for_unless_some_are_named(
+    prometheus: FakePrometheus, source: PrometheusSource
+) -> None:
+    assert source.read(AT).alerts == {}
+    assert not [each for each in prometheus.asked if "ALERTS" in each.query]
+
+
+def test_firing_alerts_are_told_by_namespace(
+    prometheus: FakePrometheus, open_source: OpenSource
+) -> None:
+    firing = (
+        {"namespace": "shop", "alertname": "TooSlow"},
+        {"namespace": "shop", "alertname": "Too.Hot"},
+        {"alertname": "TooSlow"},
+    )
+    series = [{"metric": metric, "value": [AT, "1"]} for metric in firing]
+    prometheus.answer_one("ALERTS", vector(*series))
+    with open_source(prometheus.url, alerts=["TooSlow", "Too.Hot"]) as source:
+        assert source.read(AT).alerts == {
+            "shop": {"TooSlow", "Too.Hot"},
+            "": {"TooSlow"},
+        }
+        assert source.queries_sent == 11
+    (query,) = [each.query for each in prometheus.asked if "ALERTS" in each.query]
+    assert query == (
+        "group by(namespace,alertname)"
+        r'(ALERTS{alertstate="firing",alertname=~"TooSlow|Too\\.Hot"})'
+    )
+
+
+def test_an_alert_without_a_name_spoils_the_answer(
+    prometheus: FakePrometheus, open_source: OpenSource
+) -> None:
+    nameless = {"metric": {"namespace": "shop"}, "value": [AT, "1"]}
+    prometheus.answer_one("ALERTS", vector(nameless))
+    with (
+        open_source(prometheus.url, alerts=["TooSlow"]) as source,
+        pytest.raises(SourceError) as caught,
+    ):
+        source.read(AT)
+    assert caught.value.cause == "malformed"
+
+
+def test_a_go_version_without_identity_spoils_the_answer(
+    prometheus: FakePrometheus, source: PrometheusSource
+) -> None:
+    prometheus.answer_one(_GO_VERSION, vector(one(workload="", quantity="go_version")))
+    with pytest.raises(SourceError) as caught:
+        source.read(AT)
+    assert caught.value.cause == "malformed"
 
 
 @pytest.mark.parametrize("missing", ["namespace", "kind", "workload", "quantity"])

@@ -17,6 +17,9 @@ from tuner.prometheus import MetricNames
         ({"pod_label": "namespace"}, "must differ from each other"),
         ({"pod_label": "workload"}, "must differ from each other and from le, kind"),
         ({"container_label": "le"}, "must differ from each other"),
+        ({"version_label": "pod"}, "version_label must differ from"),
+        ({"version_label": "kind"}, "version_label must differ from"),
+        ({"barrier_threshold": "barrier threshold"}, "'barrier threshold' is no metric name"),
         ({"pod_patterns": ()}, "pod_patterns: none"),
     ],
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
 
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from tuner.model.reading import Quantity
 from tuner.model.workload import Kind
 from tuner.prometheus import MetricNames, Query, check, check_selector, queries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _SELECTOR = 'cluster="production-eu-1",team=~"shop|search"'
 _LONG_NAMES = MetricNames(
@@ -21,15 +25,24 @@ _LONG_NAMES = MetricNames(
 
 
 def _rendered(
-    names: MetricNames, *, rate_window_seconds: float = 60.0, warm_up_seconds: float = 60.0
+    names: MetricNames,
+    *,
+    rate_window_seconds: float = 60.0,
+    warm_up_seconds: float = 60.0,
+    alerts: Sequence[str] = (),
 ) -> tuple[Query, ...]:
-    return queries(names, rate_window_seconds=rate_window_seconds, warm_up_seconds=warm_up_seconds)
+    return queries(
+        names,
+        rate_window_seconds=rate_window_seconds,
+        warm_up_seconds=warm_up_seconds,
+        alerts=alerts,
+    )
 
 
 @pytest.mark.parametrize("names", [MetricNames(), _LONG_NAMES], ids=["default", "long"])
 def test_queries_are_few_and_fit_into_a_request_line(names: MetricNames) -> None:
     rendered = _rendered(names)
-    assert len(rendered) <= 8
+    assert len(rendered) <= 15
     assert max(len(quote_plus(each.text)) for each in rendered) < 6000
     for each in rendered:
         check(each.text)
@@ -43,9 +56,31 @@ def test_every_quantity_is_asked_for() -> None:
 def test_the_selector_stands_in_every_series() -> None:
     texts = " ".join(each.text for each in _rendered(MetricNames(selector=_SELECTOR)))
     braces = r'\{(?:[^"}]|"[^"]*")*\}'
-    series = re.findall(rf"\b(?:go|process|http|container)_[a-z_]+\b({braces})?", texts)
+    series = re.findall(
+        rf'(?<!")\b(?:go|process|http|container|barrier)_[a-z_]+\b({braces})?', texts
+    )
     assert series
     assert all(_SELECTOR in matchers for matchers in series)
+
+
+def test_alerts_are_asked_for_only_where_some_are_named() -> None:
+    without = _rendered(MetricNames())
+    assert not any("ALERTS" in each.text for each in without)
+    assert _rendered(MetricNames(), alerts=["A"])[:-1] == without
+
+
+def test_names_of_alerts_are_taken_literally() -> None:
+    *_, query = _rendered(_LONG_NAMES, alerts=['Too "hot"', "a.b|c", "É"])
+    check(query.text)
+    assert query.text == (
+        "group by(kubernetes_namespace,alertname)"
+        r'(ALERTS{alertstate="firing",alertname=~"Too\\ \"hot\"|a\\.b\\|c|É"})'
+    )
+
+
+def test_an_alert_without_a_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="alerts: an empty name"):
+        _rendered(MetricNames(), alerts=["A", ""])
 
 
 def test_the_selector_may_end_with_a_comma() -> None:
