@@ -10,6 +10,8 @@ from tuner.model.reason import Reason
 from tuner.model.signals import Signals, Source
 from tuner.signals import derive
 
+Reading = Mapping[Quantity, float]
+
 POLICY = policy()
 
 
@@ -97,6 +99,74 @@ def test_without_requests_latency_is_unknown_and_nothing_else() -> None:
     assert seen.cpu_seconds_per_request is None
 
 
+OPTIONAL = (
+    Quantity.BUSY_CPU_CORES,
+    Quantity.PAUSE_LONGEST_SECONDS,
+    Quantity.GOROUTINES,
+    Quantity.PROCESSORS,
+    Quantity.THROTTLED_RATIO,
+    Quantity.GO_VERSION,
+    Quantity.BARRIER_THRESHOLD_LOWEST,
+    Quantity.BARRIER_THRESHOLD_HIGHEST,
+    Quantity.BARRIER_IN_FLIGHT,
+    Quantity.BARRIER_REFUSED_PER_SECOND,
+)
+
+
+def test_optional_figures_that_are_absent_stay_unknown() -> None:
+    seen = derived(reading(without=OPTIONAL))
+    assert (
+        seen.pause_longest_seconds,
+        seen.goroutines,
+        seen.utilisation,
+        seen.throttled_ratio,
+        seen.go_version,
+        seen.barrier_threshold,
+        seen.barrier_in_flight,
+        seen.barrier_refused_per_second,
+    ) == (None,) * 8
+
+
+def test_optional_figures_are_handed_on() -> None:
+    seen = derived(
+        reading(
+            cpu_cores=1.0,
+            pause_longest_seconds=0.002,
+            goroutines=120.0,
+            processors=4.0,
+            throttled_ratio=0.0,
+            go_version=1026008.0,
+            barrier_threshold_lowest=64.0,
+            barrier_threshold_highest=64.0,
+            barrier_in_flight=12.5,
+            barrier_refused_per_second=0.0,
+        )
+    )
+    assert seen.pause_longest_seconds == 0.002
+    assert seen.goroutines == 120
+    assert seen.utilisation == 0.25
+    assert seen.throttled_ratio == 0
+    assert seen.go_version == 1026008
+    assert (seen.barrier_threshold, seen.barrier_in_flight) == (64, 12.5)
+    assert seen.barrier_refused_per_second == 0
+
+
+@pytest.mark.parametrize("quantity", OPTIONAL)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
+def test_an_optional_figure_that_cannot_be_is_held(quantity: Quantity, value: float) -> None:
+    answer = answered({**reading(), quantity: value})
+    assert answer == Hold(Reason.NOT_FINITE, f"{quantity.value} reads {value}")
+
+
+def test_pods_with_different_thresholds_have_none_in_common() -> None:
+    seen = derived(reading(barrier_threshold_lowest=64.0, barrier_threshold_highest=80.0))
+    assert seen.barrier_threshold is None
+
+
+def test_processors_of_zero_make_no_utilisation() -> None:
+    assert derived(reading(processors=0.0)).utilisation is None
+
+
 def test_young_pods_are_counted_apart() -> None:
     assert derived(reading(pods_all=3.0)).pods_young == 1
 
@@ -113,6 +183,43 @@ def test_the_share_is_measured_where_the_runtime_exports_it() -> None:
 
 def test_without_gc_cpu_the_share_is_estimated_with_the_prior_and_marked_so() -> None:
     seen = derived(reading(without=[Quantity.GC_CPU_CORES]))
+    assert seen.gc_share == pytest.approx(7e-10 * 400 * MIB)
+    assert seen.gc_share_source is Source.ESTIMATED
+
+
+@pytest.mark.parametrize(
+    ("figures", "share"),
+    [
+        pytest.param({Quantity.THROTTLED_RATIO: 0.02}, 0.1, id="throttled"),
+        pytest.param({Quantity.THROTTLED_RATIO: 0.01}, 0.2, id="hardly throttled"),
+        pytest.param({}, 0.2, id="no quota"),
+        pytest.param({Quantity.GC_CPU_CORES: 1.2}, 0.6, id="more GC than CPU"),
+        pytest.param({Quantity.GC_CPU_CORES: 0.9}, 0.9, id="as much GC as can be believed"),
+        pytest.param({Quantity.GC_CPU_CORES: 3.0}, 0.95, id="bounded too"),
+    ],
+)
+def test_a_starved_container_is_set_against_the_cpu_that_the_runtime_counts(
+    figures: Reading, share: float
+) -> None:
+    seen = derived({**reading(busy_cpu_cores=2.0), **figures})
+    assert seen.gc_share == pytest.approx(share)
+    assert seen.gc_share_source is Source.MEASURED
+
+
+@pytest.mark.parametrize(
+    "figures", [reading(), reading(busy_cpu_cores=0.0)], ids=["not exported", "none in the window"]
+)
+def test_without_the_runtimes_own_count_a_starved_container_is_set_against_the_kernels(
+    figures: Reading,
+) -> None:
+    seen = derived({**figures, Quantity.THROTTLED_RATIO: 0.5})
+    assert seen.gc_share == pytest.approx(0.2)
+
+
+def test_an_estimated_gc_cost_is_never_set_against_the_runtimes_count() -> None:
+    seen = derived(
+        reading(without=[Quantity.GC_CPU_CORES], busy_cpu_cores=2.0, throttled_ratio=0.5)
+    )
     assert seen.gc_share == pytest.approx(7e-10 * 400 * MIB)
     assert seen.gc_share_source is Source.ESTIMATED
 
