@@ -249,7 +249,12 @@ def adapters(cluster: Cluster, namespace: str) -> Iterator[Adapters]:
     metadata = {"name": "adapters", "namespace": namespace}
     read = ["get", "list", "watch"]
     rules = [
-        {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": [*read, "patch"]},
+        {
+            "apiGroups": ["apps"],
+            "resources": ["deployments", "statefulsets"],
+            "verbs": [*read, "patch"],
+        },
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": [*read, "patch"]},
         {
             "apiGroups": ["gc-tuner.io"],
             "resources": ["gctunings"],

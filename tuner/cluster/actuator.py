@@ -1,59 +1,59 @@
-"""The Actuator port: one env entry of one container, by strategic-merge patch."""
+"""The Actuator port: env entries of one container by strategic-merge patch, or a live ConfigMap."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from tuner.cluster.client import STRATEGIC_MERGE, Request
-from tuner.cluster.collection import DEPLOYMENTS
-from tuner.cluster.deployment import CHANGE_CAUSE
+from tuner.cluster.collection import WORKLOADS
 from tuner.cluster.inventory import answered_workload
+from tuner.cluster.live import containers_of, with_live
+from tuner.cluster.wellformed import require_well_formed
+from tuner.cluster.workload import ANNOTATION_PREFIX, BARRIER_ENV, CHANGE_CAUSE, tuned_names
 from tuner.errors import RefusedError
-from tuner.model.workload import CAUSE_PREFIX, FIELD_MANAGER, GOGC, GOMEMLIMIT
+from tuner.model.workload import CAUSE_PREFIX, FIELD_MANAGER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tuner.cluster.client import Api
+    from tuner.cluster.live import LiveConfigMaps
     from tuner.model.trial import Change, Setting
-    from tuner.model.workload import Workload
-
-_WELL_FORMED = {
-    GOGC: re.compile(r"off|[1-9][0-9]{0,5}"),
-    GOMEMLIMIT: re.compile(r"off|[1-9][0-9]{0,14}MiB"),
-}
-"""What may stand in a Go service's env: ``GOGC=330.0`` silently means 100, and
-``GOMEMLIMIT=715Mi`` ends the process at start."""
+    from tuner.model.workload import LiveChannel, Workload
 
 
 class ClusterActuator:
-    """Writes to Deployments."""
+    """Writes to workloads, or to the ConfigMaps that they take their settings from."""
 
-    def __init__(self, api: Api) -> None:
-        """Take the way to the API server."""
+    def __init__(self, api: Api, live: LiveConfigMaps | None = None) -> None:
+        """Take the way to the API server.
+
+        Args:
+            api: The way to it.
+            live: The live channel; without it, what goes there is refused.
+        """
         self._api = api
+        self._live = live
 
     def write(self, workload: Workload, change: Change, cause: str) -> Workload:
-        """Set or remove env entries if the workload still is at its resource version.
+        """Set or remove settings if what holds them still is at the version that was fetched.
 
-        The order of env and containers stays as it is. The change-cause is set in the same patch,
-        behind ``gc-tuner: ``, unless the user has one of their own.
+        A workload with a live channel takes them from its ConfigMap, and is not written itself. In
+        env the order of entries and containers stays as it is. The change-cause is set in the same
+        patch, behind ``gc-tuner: ``, unless the user has one of their own.
 
         Raises:
             ConflictError: It changed since it was fetched; nothing was written.
             GoneError: It does not exist.
-            RefusedError: The value is malformed, there is no such container, the API server
-                refused, or its answer shows something else than what was asked for.
+            RefusedError: The value is malformed, there is no such container or channel, the API
+                server refused, or its answer shows something else than what was asked for.
             UnavailableError: It is not known whether it was written.
         """
         _check(workload, change)
-        metadata: dict[str, Any] = {"resourceVersion": workload.resource_version}
-        if workload.change_cause is None or workload.cause_is_ours:
-            metadata["annotations"] = {CHANGE_CAUSE: f"{CAUSE_PREFIX}{cause}"}
-        container = {"name": change.container, "env": [_entry(each) for each in change.settings]}
-        template = {"spec": {"containers": [container]}}
-        answer = self._patch(workload, {"metadata": metadata, "spec": {"template": template}})
+        if workload.live is None:
+            answer = self._write_env(workload, change, cause)
+        else:
+            answer = self._write_live(workload, workload.live, change)
         _compare(answer, change)
         return answer
 
@@ -72,17 +72,39 @@ class ClusterActuator:
         }
         self._patch(workload, {"metadata": metadata})
 
+    def _write_env(self, workload: Workload, change: Change, cause: str) -> Workload:
+        entries = _entries(workload, change)
+        metadata: dict[str, Any] = {"resourceVersion": workload.resource_version}
+        if workload.change_cause is None or workload.cause_is_ours:
+            metadata["annotations"] = {CHANGE_CAUSE: f"{CAUSE_PREFIX}{cause}"}
+        template = {"spec": {"containers": [{"name": change.container, "env": entries}]}}
+        return self._patch(workload, {"metadata": metadata, "spec": {"template": template}})
+
+    def _write_live(self, workload: Workload, channel: LiveChannel, change: Change) -> Workload:
+        if channel.trouble or self._live is None:
+            why = channel.trouble or "the live channel is not in use here"
+            raise RefusedError(f"{workload.key}: {why}")
+        if change.container not in containers_of(workload):
+            raise RefusedError(
+                f"{workload.key}: container {change.container!r} does not take its settings from "
+                f"ConfigMap {channel.config_map!r}"
+            )
+        values = {move.name: move.after for move in change.settings}
+        namespace = workload.key.namespace
+        written = self._live.write(namespace, channel.config_map, channel.resource_version, values)
+        return with_live(workload, written, found=True)
+
     def _patch(self, workload: Workload, body: Mapping[str, Any]) -> Workload:
         key = workload.key
         request = Request(
             verb="patch",
-            what=f"deployment {key.namespace}/{key.name}",
-            path=DEPLOYMENTS.path(key.namespace, key.name),
+            what=f"{key.kind.lower()} {key.namespace}/{key.name}",
+            path=WORKLOADS[key.kind].path(key.namespace, key.name),
             query={"fieldManager": FIELD_MANAGER},
             body=body,
             content_type=STRATEGIC_MERGE,
         )
-        return answered_workload(request, self._api.ask(request))
+        return answered_workload(key.kind, request, self._api.ask(request))
 
 
 def _check(workload: Workload, change: Change) -> None:
@@ -91,17 +113,25 @@ def _check(workload: Workload, change: Change) -> None:
         # A patch would add a container.
         raise RefusedError(f"{workload.key}: there is no container {change.container!r}")
     for move in change.settings:
-        form = _WELL_FORMED.get(move.name)
-        if form is None:
-            raise RefusedError(f"{workload.key}: {move.name} is not ours to write")
-        if move.after is not None and not form.fullmatch(move.after):
-            raise RefusedError(f"{workload.key}: {move.name}={move.after!r} is not well formed")
+        require_well_formed(str(workload.key), move.name, move.after)
 
 
-def _entry(move: Setting) -> dict[str, str]:
+def _entries(workload: Workload, change: Change) -> list[dict[str, str]]:
+    """The patch's env entries, under the names that the workload has for the settings."""
+    names = {setting: name for name, setting in tuned_names(workload.annotations).items()}
+    for move in change.settings:
+        if move.name not in names:
+            raise RefusedError(
+                f"{workload.key}: no env entry for {move.name}: name one with the annotation "
+                f"{ANNOTATION_PREFIX}{BARRIER_ENV}"
+            )
+    return [_entry(names[move.name], move) for move in change.settings]
+
+
+def _entry(name: str, move: Setting) -> dict[str, str]:
     if move.after is None:
-        return {"name": move.name, "$patch": "delete"}
-    return {"name": move.name, "value": move.after}
+        return {"name": name, "$patch": "delete"}
+    return {"name": name, "value": move.after}
 
 
 def _compare(answer: Workload, change: Change) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from tuner.cluster.client import Request, decoded
-from tuner.cluster.collection import DEPLOYMENTS, RECORDS
+from tuner.cluster.collection import RECORDS, WORKLOADS
 from tuner.cluster.reflector import Item, Reflector, View
 from tuner.cluster.rfc3339 import times_to_seconds, times_to_text
 from tuner.errors import ConflictError, GoneError, RefusedError
@@ -78,7 +78,7 @@ _DECODER = msgspec.json.Decoder(_Tuning)
 def record_name(key: WorkloadKey) -> str:
     """Name of a workload's GCTuning object: cut, and told apart by a digest, where it is too long.
 
-    A Deployment's own name may take all 253 characters.
+    A workload's own name may take all 253 characters.
     """
     name = f"{key.kind.value.lower()}-{key.name}"
     if len(name) <= _NAME_LENGTH:
@@ -201,7 +201,8 @@ class ClusterRecords:
 
     def _create(self, workload: Workload) -> StoredRecord:
         key = workload.key
-        target = {"apiVersion": DEPLOYMENTS.api_version, "kind": key.kind.value, "name": key.name}
+        version = WORKLOADS[key.kind].api_version
+        target = {"apiVersion": version, "kind": key.kind.value, "name": key.name}
         body = {
             "apiVersion": RECORDS.api_version,
             "kind": RECORDS.kind,

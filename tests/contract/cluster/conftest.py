@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEPLOYMENTS = "/apis/apps/v1/deployments"
+STATEFUL_SETS = "/apis/apps/v1/statefulsets"
 WEB = "/apis/apps/v1/namespaces/shop/deployments/web"
+DB = "/apis/apps/v1/namespaces/shop/statefulsets/db"
+CONFIG_MAPS = "/api/v1/configmaps"
+WEB_GC = "/api/v1/namespaces/shop/configmaps/web-gc"
 RECORDS = "/apis/gc-tuner.io/v1alpha1/gctunings"
 OF_SHOP = "/apis/gc-tuner.io/v1alpha1/namespaces/shop/gctunings"
 RECORD = f"{OF_SHOP}/deployment-web"

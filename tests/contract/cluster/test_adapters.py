@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from tests.contract.cluster.conftest import DEPLOYMENTS, OF_SHOP, RECORD, RECORDS, WEB
+from tests.contract.cluster.conftest import (
+    DEPLOYMENTS,
+    OF_SHOP,
+    RECORD,
+    RECORDS,
+    STATEFUL_SETS,
+    WEB,
+)
 from tests.contract.cluster.objects import gctuning
 from tests.contract.cluster.server import (
     FakeApiServer,
@@ -20,7 +27,7 @@ from tests.contract.cluster.server import (
     status_object,
 )
 from tests.examples import moved
-from tests.unit.cluster.objects import deployment
+from tests.unit.cluster.objects import deployment, stateful_set
 from tuner.cluster import ClusterActuator, ClusterInventory, ClusterRecords
 from tuner.cluster.records import status_of
 from tuner.errors import ConflictError, GoneError, RefusedError, UnavailableError
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
     from tuner.cluster import Api
 
 KEY = WorkloadKey("shop", Kind.DEPLOYMENT, "web")
+DB_KEY = WorkloadKey("shop", Kind.STATEFUL_SET, "db")
 RAISE = moved(None, "200")
 RECORD_OF_WEB = Record(Mode.AUTO, Verb.HOLD, Reason.AT_TARGET, "fine", reverted_at=1700000000.25)
 STATUS = status_of(RECORD_OF_WEB)
@@ -64,6 +72,7 @@ def side(server: FakeApiServer, api: Api) -> Iterator[Callable[..., Side]]:
     def start(*records: dict[str, Any], **web: Any) -> Side:  # noqa: ANN401 - of deployment()
         reports: list[str] = []
         server.on("GET", DEPLOYMENTS, page(deployment(**web), version=20))
+        server.on("GET", STATEFUL_SETS, page(stateful_set(), version=20))
         server.on("GET", RECORDS, page(*records, version=20))
         inventory = ClusterInventory(api, stale_after_seconds=120.0, report=reports.append)
         kept = ClusterRecords(api, inventory, stale_after_seconds=120.0, report=reports.append)
@@ -94,7 +103,7 @@ def test_a_workload_that_is_being_deleted_is_gone(
     deleting: dict[str, Any] = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
     server.on("GET", WEB, json_reply(deployment(**deleting)))
     opened = side(**deleting)
-    assert opened.inventory.workloads() == {}
+    assert opened.inventory.workloads().keys() == {DB_KEY}
     with pytest.raises(GoneError, match="being deleted"):
         opened.inventory.fetch(KEY)
 
@@ -376,7 +385,7 @@ def test_a_record_that_cannot_be_read_is_not_told_again_by_the_next_list(
     expired = status_object(410, "Expired", "too old resource version")
     server.on("WATCH", RECORDS, Stream().send(("ERROR", expired)), Stream())
     opened = side(gctuning(status={"message": "only"}))
-    server.wait_asked("WATCH", 3)  # One of them of the inventory.
+    server.wait_asked("WATCH", 4)  # Two of them of the inventory.
     assert len(server.asked("GET", RECORDS)) == 2
     assert len(opened.reports) == 1
 

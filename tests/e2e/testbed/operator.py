@@ -40,8 +40,24 @@ QUICK: dict[str, Any] = {
 _RULES = [
     {
         "apiGroups": ["apps"],
-        "resources": ["deployments"],
+        "resources": ["deployments", "statefulsets"],
         "verbs": ["get", "list", "watch", "patch"],
+    },
+    {
+        "apiGroups": [""],
+        "resources": ["configmaps"],
+        "verbs": ["get", "list", "watch", "patch"],
+    },
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
+    {
+        "apiGroups": ["autoscaling"],
+        "resources": ["horizontalpodautoscalers"],
+        "verbs": ["get", "list", "watch"],
+    },
+    {
+        "apiGroups": ["autoscaling.k8s.io"],
+        "resources": ["verticalpodautoscalers"],
+        "verbs": ["get", "list", "watch"],
     },
     {
         "apiGroups": ["gc-tuner.io"],

@@ -1,4 +1,4 @@
-"""Deployments as the API server gives them."""
+"""Deployments, StatefulSets and ConfigMaps as the API server gives them."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ def deployment(  # noqa: PLR0913 - what tests vary
     }
     app["resources"] = resources or {}
     return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
         "metadata": {
             "name": name,
             "namespace": namespace,
@@ -53,6 +55,59 @@ def deployment(  # noqa: PLR0913 - what tests vary
             ],
             **(status or {}),
         },
+    }
+
+
+def stateful_set(
+    name: str = "db",
+    *,
+    spec: dict[str, Any] | None = None,
+    status: dict[str, Any] | None = None,
+    **options: Any,  # noqa: ANN401 - of deployment()
+) -> dict[str, Any]:
+    """A rolled-out StatefulSet of two pods with the containers ``app`` and ``side``."""
+    revision = f"{name}-1"
+    found = deployment(
+        name,
+        spec={
+            "serviceName": name,
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+            **(spec or {}),
+        },
+        status={
+            "conditions": [],
+            "currentRevision": revision,
+            "updateRevision": revision,
+            **(status or {}),
+        },
+        **options,
+    )
+    return {**found, "kind": "StatefulSet"}
+
+
+def config_map(
+    name: str = "web-gc",
+    *,
+    namespace: str = "shop",
+    version: int = 10,
+    data: dict[str, str] | None = None,
+    labels: dict[str, str] | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A ConfigMap that may be written."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "uid": f"uid-{name}",
+            "resourceVersion": str(version),
+            "labels": {"gc-tuner.io/live": "true"} if labels is None else labels,
+            **(metadata or {}),
+        },
+        # Without any keys the field is left out.
+        **({"data": data} if data else {}),
     }
 
 

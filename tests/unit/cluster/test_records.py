@@ -10,6 +10,7 @@ def named(name: str) -> str:
 
 def test_a_record_is_named_after_its_workload() -> None:
     assert named("web") == "deployment-web"
+    assert record_name(WorkloadKey("shop", Kind.STATEFUL_SET, "db")) == "statefulset-db"
 
 
 def test_long_names_are_cut_and_stay_apart() -> None:

@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.unit.cluster.objects import deployment, managed
-from tuner.cluster.deployment import read_deployment
+from tests.unit.cluster.objects import deployment, managed, stateful_set
+from tuner.cluster.workload import read_workload
 from tuner.model.workload import Container, EnvEntry, Kind, Rollout, Workload, WorkloadKey
 
 
 def read(raw: dict[str, Any]) -> Workload:
-    workload = read_deployment(json.dumps(raw).encode()).value
+    workload = read_workload(Kind(raw["kind"]), json.dumps(raw).encode()).value
     assert workload is not None
     return workload
 
@@ -52,7 +52,7 @@ def test_all_that_tuning_needs_is_read() -> None:
 
 
 def test_the_item_has_the_objects_version() -> None:
-    item = read_deployment(json.dumps(deployment(version=77)).encode())
+    item = read_workload(Kind.DEPLOYMENT, json.dumps(deployment(version=77)).encode())
     assert (item.key.name, item.version) == ("web", 77)
 
 
@@ -102,6 +102,119 @@ def test_where_a_rollout_stands(
     rollout: Rollout, metadata: dict[str, Any], spec: dict[str, Any], status: dict[str, Any]
 ) -> None:
     assert read(deployment(metadata=metadata, spec=spec, status=status)).rollout is rollout
+
+
+@pytest.mark.parametrize(
+    ("rollout", "metadata", "spec", "status"),
+    [
+        (Rollout.COMPLETE, {}, {}, {}),
+        (
+            Rollout.COMPLETE,
+            {},
+            {"replicas": 0},
+            {"replicas": 0, "updatedReplicas": 0, "readyReplicas": 0},
+        ),
+        (Rollout.COMPLETE, {}, {"updateStrategy": {"type": "RollingUpdate"}}, {}),
+        (Rollout.IN_PROGRESS, {"generation": 4}, {}, {}),
+        (Rollout.IN_PROGRESS, {}, {}, {"updateRevision": "db-2"}),
+        (Rollout.IN_PROGRESS, {}, {}, {"updatedReplicas": 1}),
+        (Rollout.IN_PROGRESS, {}, {}, {"readyReplicas": 1}),
+        (Rollout.IN_PROGRESS, {}, {}, {"replicas": 3}),
+        (Rollout.PAUSED, {}, {"updateStrategy": {"type": "OnDelete"}}, {}),
+        (Rollout.PAUSED, {}, {"updateStrategy": {"rollingUpdate": {"partition": 1}}}, {}),
+    ],
+)
+def test_where_the_rollout_of_a_stateful_set_stands(
+    rollout: Rollout, metadata: dict[str, Any], spec: dict[str, Any], status: dict[str, Any]
+) -> None:
+    assert read(stateful_set(metadata=metadata, spec=spec, status=status)).rollout is rollout
+
+
+def test_a_stateful_set_that_is_stuck_is_not_failing_because_it_has_no_deadline() -> None:
+    assert read(stateful_set(status=STUCK)).rollout is Rollout.IN_PROGRESS
+
+
+def test_a_stateful_set_without_status_is_on_its_way() -> None:
+    raw = stateful_set()
+    del raw["status"]
+    assert read(raw).rollout is Rollout.IN_PROGRESS
+
+
+def test_all_that_tuning_needs_of_a_stateful_set_is_read() -> None:
+    workload = read(
+        stateful_set(
+            version=77,
+            env=[{"name": "GOGC", "value": "200"}],
+            metadata={
+                "labels": {"gc-tuner.io/mode": "auto"},
+                "managedFields": [managed("gc-tuner", "app", "GOGC")],
+            },
+            status={"readyReplicas": 1},
+        )
+    )
+    assert workload.key == WorkloadKey("shop", Kind.STATEFUL_SET, "db")
+    assert (workload.uid, workload.resource_version, workload.generation) == ("uid-db", "77", 3)
+    assert workload.containers[0].env == {"GOGC": EnvEntry("200", owners=("gc-tuner",))}
+    assert (workload.replicas, workload.ready_replicas) == (2, 1)
+    assert workload.label_mode == "auto"
+
+
+def rolling(surge: int | str) -> dict[str, Any]:
+    return {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge}}}
+
+
+@pytest.mark.parametrize(
+    ("surges", "spec"),
+    [
+        (True, {}),
+        (True, rolling("25%")),
+        (True, rolling("1%")),
+        (True, rolling(1)),
+        (False, rolling(0)),
+        (False, rolling("0%")),
+        (False, {**rolling("25%"), "replicas": 0}),
+        (False, {"strategy": {"type": "Recreate"}}),
+    ],
+)
+def test_a_rollout_surges_where_at_least_one_pod_may_come_first(
+    surges: bool, spec: dict[str, Any]
+) -> None:
+    assert read(deployment(spec=spec)).surges is surges
+
+
+def test_a_stateful_set_never_surges() -> None:
+    assert not read(stateful_set()).surges
+
+
+def queue(name: str, *env: dict[str, Any], **metadata: Any) -> Workload:  # noqa: ANN401 - JSON
+    """A Deployment whose annotation ``barrier-env`` says a name."""
+    annotations = {"gc-tuner.io/barrier-env": name}
+    return read(deployment(env=list(env), metadata={"annotations": annotations, **metadata}))
+
+
+def test_the_entry_that_the_annotation_names_is_the_barrier() -> None:
+    owned = [managed("gc-tuner", "app", "MAX_IN_FLIGHT")]
+    found = queue("MAX_IN_FLIGHT", {"name": "MAX_IN_FLIGHT", "value": "64"}, managedFields=owned)
+    assert found.containers[0].env == {"BARRIER": EnvEntry("64", owners=("gc-tuner",))}
+
+
+def test_without_the_annotation_no_entry_is_the_barrier() -> None:
+    raw = deployment(env=[{"name": "BARRIER", "value": "64"}])
+    assert read(raw).containers[0].env == {}
+
+
+@pytest.mark.parametrize("name", ["", "1ST", "A B", "A=B", "GOGC", "GOMEMLIMIT", "A\n"])
+def test_a_name_that_no_entry_can_have_leaves_the_barrier_out(name: str) -> None:
+    found = queue(name, {"name": name, "value": "64"}, {"name": "BARRIER", "value": "64"})
+    assert "BARRIER" not in found.containers[0].env
+
+
+def test_the_digest_does_not_move_with_the_barrier() -> None:
+    one, two = ({"name": "MAX_IN_FLIGHT", "value": value} for value in ("64", "80"))
+    digest = queue("MAX_IN_FLIGHT").template_digest
+    assert digest == queue("MAX_IN_FLIGHT", one).template_digest
+    assert digest == queue("MAX_IN_FLIGHT", two).template_digest
+    assert digest != queue("OTHER", one).template_digest
 
 
 STUCK = {
@@ -160,9 +273,10 @@ def test_the_digest_does_not_move_with_the_order_of_keys() -> None:
     [
         deployment(resources={"limits": {"memory": "NaN"}}),
         deployment(metadata={"resourceVersion": None}),
+        deployment(spec={"strategy": {"rollingUpdate": {"maxSurge": "a quarter"}}}),
         {"kind": "Status"},
     ],
 )
 def test_what_is_no_deployment_is_an_error(raw: dict[str, Any]) -> None:
     with pytest.raises((ValueError, msgspec.MsgspecError)):
-        read_deployment(json.dumps(raw).encode())
+        read_workload(Kind.DEPLOYMENT, json.dumps(raw).encode())
