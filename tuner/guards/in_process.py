@@ -1,0 +1,101 @@
+"""Guard: no tug of war with code in the service that sets GOGC or GOMEMLIMIT itself."""
+
+import math
+import re
+
+from tuner.control.memory_limit import parse
+from tuner.guards.situation import Situation
+from tuner.model.decision import Hold
+from tuner.model.reason import Reason
+from tuner.model.signals import Signals
+from tuner.model.trial import Phase
+from tuner.model.workload import GOGC, GOMEMLIMIT, Rollout
+
+GOGC_DEFAULT = 100.0
+"""Percent, as Go has it where nothing that it can read is set."""
+GOGC_GREATEST = 2**31 - 1
+LIVE_DELAY_SECONDS = 120.0
+"""Time that a value may take from the ConfigMap through the mounted volume into the metrics."""
+
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+
+
+def in_process(situation: Situation) -> Hold | None:
+    """Refuse where the pods run with another GOGC or GOMEMLIMIT than they were given."""
+    return gogc_in_process(situation) or memory_limit_in_process(situation)
+
+
+def gogc_in_process(situation: Situation) -> Hold | None:
+    """Refuse where the pods all run with another GOGC than they were given."""
+    if not _comparable(situation, GOGC):
+        return None
+    given = situation.container.literal(GOGC)
+    expected = gogc_of(given)
+    if any(not each.gogc_uniform or each.gogc == expected for each in _seen(situation)):
+        return None
+    gogc = situation.signals.gogc
+    return _hold(situation, GOGC, "off" if math.isinf(gogc) else f"{gogc:g}")
+
+
+def memory_limit_in_process(situation: Situation) -> Hold | None:
+    """Refuse where the pods run with another GOMEMLIMIT than they were given.
+
+    None in the signals tells nothing: it also stands for a metric that is not exported.
+    """
+    if not _comparable(situation, GOMEMLIMIT):
+        return None
+    try:
+        expected = parse(situation.container.literal(GOMEMLIMIT))
+    except ValueError:
+        # No pod starts with it, so that these started with something else.
+        return None
+    if any(each.gomemlimit_bytes in {None, expected} for each in _seen(situation)):
+        return None
+    return _hold(situation, GOMEMLIMIT, f"{situation.signals.gomemlimit_bytes:.0f}B")
+
+
+def gogc_of(text: str | None) -> float:
+    """GOGC that Go makes of an env value, percent; infinite for off, or a negative number.
+
+    Source: ``readGOGC`` in Go's ``src/runtime/mgcpacer.go``.
+    """
+    if text == "off":
+        return math.inf
+    if text is None or _WHOLE.fullmatch(text) is None or abs(int(text)) > GOGC_GREATEST:
+        return GOGC_DEFAULT
+    gogc = int(text)
+    return math.inf if gogc < 0 else float(gogc)
+
+
+def _comparable(situation: Situation, name: str) -> bool:
+    """Whether the pods must have what stands in their env or ConfigMap by now."""
+    workload, trial = situation.workload, situation.record.trial
+    settled = (
+        workload.rollout is Rollout.COMPLETE
+        and situation.signals.pods_young == 0
+        and (trial is None or trial.phase is Phase.MEASURING)
+    )
+    entry = situation.container.env.get(name)
+    if not settled or (entry is not None and entry.value is None):
+        return False
+    if workload.live is None:
+        return True
+    # A name that the ConfigMap leaves out is as the env has it, which is not seen here.
+    applied = situation.record.applied
+    arrived = applied is None or situation.now - applied.written_at > LIVE_DELAY_SECONDS
+    return entry is not None and arrived
+
+
+def _seen(situation: Situation) -> tuple[Signals, ...]:
+    """What has to agree: one odd reading is not enough."""
+    return (*situation.windows[-1:], situation.signals)
+
+
+def _hold(situation: Situation, name: str, observed: str) -> Hold:
+    given = situation.container.literal(name) or "unset"
+    place = "env" if situation.workload.live is None else "ConfigMap"
+    return Hold(
+        Reason.IN_PROCESS_TUNER,
+        f"the pods run with {name} {observed}, their {place} says {given}: "
+        "code in the service or its image sets it",
+    )
