@@ -56,7 +56,35 @@ _REQUESTS = {
     'http_request_duration_seconds_bucket{code="200",le="0.2"}': 40.0,
     'http_request_duration_seconds_bucket{code="200",le="+Inf"}': 40.0,
 }
-_GOGC = {"go_gc_gogc_percent": 100.0, "go_gc_gomemlimit_bytes": 2.0**63}
+_NEWER = {
+    "go_gc_gogc_percent": 100.0,
+    "go_gc_gomemlimit_bytes": 2.0**63,
+    'go_gc_duration_seconds{quantile="0.5"}': 0.0001,
+    'go_gc_duration_seconds{quantile="1"}': 0.002,
+    "go_goroutines": 50.0,
+    "go_sched_gomaxprocs_threads": 4.0,
+}
+_RUNTIME_CPU = {
+    "go_cpu_classes_gc_total_cpu_seconds_total": 0.2,
+    "go_cpu_classes_total_cpu_seconds_total": 4.0,
+    "go_cpu_classes_idle_cpu_seconds_total": 3.25,
+}
+_BARRIER = {"barrier_threshold": 64.0, "barrier_in_flight": 12.0}
+_REFUSALS = {
+    'http_requests_total{code="503",path="/a"}': 15.0,
+    'http_request_duration_seconds_bucket{code="503",le="0.1"}': 15.0,
+    'http_request_duration_seconds_bucket{code="503",le="0.2"}': 15.0,
+    'http_request_duration_seconds_bucket{code="503",le="+Inf"}': 15.0,
+    "barrier_refused_total": 13.0,
+}
+"""Two of the 15 answers with 503 are not the barrier's."""
+_ALERTS = """
+ALERTS{alertname="Too.Slow",alertstate="firing",namespace="shop",severity="page"} 1
+ALERTS{alertname="Too.Slow",alertstate="firing",namespace="shop",severity="note"} 1
+ALERTS{alertname="Too.Slow",alertstate="firing"} 1
+ALERTS{alertname="TooHot",alertstate="pending",namespace="shop"} 1
+ALERTS{alertname="Too-Slow",alertstate="firing",namespace="shop"} 1
+"""
 
 
 @dataclass(frozen=True)
@@ -67,12 +95,16 @@ class _Pod:
     labels: Mapping[str, str] = field(default_factory=lambda: {"container": "app"})
     jobs: tuple[str, ...] = ("pods",)
     age_seconds: float = _HOUR_SECONDS
-    gauges: Mapping[str, float] = field(default_factory=lambda: {**_GAUGES, **_GOGC})
+    gauges: Mapping[str, float] = field(default_factory=lambda: {**_GAUGES, **_NEWER})
     """By name and labels, as exposed."""
     rates: Mapping[str, float] = field(default_factory=lambda: {**_RATES, **_REQUESTS})
     """Increase per second of each counter, by name and labels."""
     rss_bytes: float | None = 300 * _MIB
     """What cAdvisor says; None where it says nothing."""
+    quota_periods: tuple[float, float] | None = None
+    """Throttled ones and all of them, per second; None without a quota."""
+    release: str | None = "go1.26.8"
+    """What it says of its Go; None where it says nothing."""
 
     def with_gauges(self, **gauges: float) -> _Pod:
         return replace(self, gauges={**self.gauges, **gauges})
@@ -84,13 +116,32 @@ class _Pod:
         figures = dict(self.gauges)
         if now - began < _LOW_HEAP_SECONDS and "go_memstats_heap_alloc_bytes" in figures:
             figures["go_memstats_heap_alloc_bytes"] = 90 * _MIB
+        if self.release is not None:
+            figures[f'go_info{{version="{self.release}"}}'] = 1.0
         figures |= {name: rate * (now - began) for name, rate in self.rates.items()}
         figures["process_start_time_seconds"] = began - self.age_seconds
-        return "".join(f"{name} {number!r}\n" for name, number in figures.items())
+        lines = [f"{name} {number!r}\n" for name, number in figures.items()]
+        # Prometheus 3 rewrites the label quantile of what is declared as a summary.
+        return "".join(["# TYPE go_gc_duration_seconds summary\n", *lines])
+
+    def of_container(self, began: float, now: float) -> str:
+        """What cAdvisor exports for the container, and in the same way for the whole pod."""
+        figures = {}
+        if self.rss_bytes is not None:
+            figures["container_memory_rss"] = self.rss_bytes
+        if self.quota_periods is not None:
+            throttled, periods = self.quota_periods
+            figures["container_cpu_cfs_throttled_periods_total"] = throttled * (now - began)
+            figures["container_cpu_cfs_periods_total"] = periods * (now - began)
+        return "".join(
+            f'{name}{{namespace="shop",pod="{self.name}",container="{container}"}} {number!r}\n'
+            for name, number in figures.items()
+            for container in ("app", "")
+        )
 
 
 _WEB = _Pod("web-5d4f7c9b8d-bcdfg")
-_PLAIN = {"gauges": _GAUGES, "rates": _RATES}
+_PLAIN = {"gauges": _GAUGES, "rates": _RATES, "release": None}
 _ODD_LATENCIES = {
     'http_request_duration_seconds_bucket{code="200",le="soon"}': 1.0,
     'http_request_duration_seconds_bucket{code="200",le="1e"}': 1.0,
@@ -110,9 +161,11 @@ _PODS = (
             go_memstats_next_gc_bytes=420 * _MIB,
             go_gc_gogc_percent=200.0,
             go_gc_gomemlimit_bytes=700 * _MIB,
+            go_goroutines=70.0,
         ),
         name="web-5d4f7c9b8d-x7k2p",
         rss_bytes=None,
+        quota_periods=(2.5, 10.0),
     ),
     replace(
         _WEB.with_gauges(go_memstats_next_gc_bytes=9000 * _MIB),
@@ -130,11 +183,28 @@ _PODS = (
     ),
     replace(_WEB, name="exports-5d4f7c9b8d-bcdfg")
     .with_gauges(go_gc_heap_live_bytes=120 * _MIB)
-    .with_rates({"go_cpu_classes_gc_total_cpu_seconds_total": 0.2}),
+    .with_rates(_RUNTIME_CPU),
     replace(_WEB, name="mixed-5d4f7c9b8d-bcdfg")
-    .with_gauges(go_gc_heap_live_bytes=120 * _MIB)
-    .with_rates({"go_cpu_classes_gc_total_cpu_seconds_total": 0.2}),
-    replace(_WEB, name="mixed-5d4f7c9b8d-x7k2p"),
+    .with_gauges(go_gc_heap_live_bytes=120 * _MIB, **_BARRIER)
+    .with_rates({**_RUNTIME_CPU, **_REFUSALS}),
+    replace(
+        _WEB,
+        name="mixed-5d4f7c9b8d-x7k2p",
+        gauges={**_GAUGES, "go_gc_gogc_percent": 100.0},
+        release=None,
+    ),
+    replace(_WEB, name="sheds-5d4f7c9b8d-bcdfg").with_gauges(**_BARRIER).with_rates(_REFUSALS),
+    replace(_WEB, name="sheds-5d4f7c9b8d-x7k2p")
+    .with_gauges(barrier_threshold=80.0, barrier_in_flight=3.0)
+    .with_rates({"barrier_refused_total": 0.0}),
+    replace(_WEB, name="fails-5d4f7c9b8d-bcdfg").with_rates(
+        {name: rate for name, rate in _REFUSALS.items() if name != "barrier_refused_total"}
+    ),
+    replace(_WEB, name="idling-5d4f7c9b8d-bcdfg", quota_periods=(0.0, 0.0)),
+    replace(_WEB, name="releases-5d4f7c9b8d-bcdfg"),
+    replace(_WEB, name="releases-5d4f7c9b8d-x7k2p", release="go1.9.7"),
+    replace(_WEB, name="builds-5d4f7c9b8d-bcdfg"),
+    replace(_WEB, name="builds-5d4f7c9b8d-x7k2p", release="devel go1.27-abcdef1"),
     replace(_WEB, name="dying-5d4f7c9b8d-bcdfg"),
     replace(_WEB, name="dying-5d4f7c9b8d-x7k2p"),
     replace(_WEB, name="odd-5d4f7c9b8d-bcdfg").with_rates(_ODD_LATENCIES),
@@ -183,13 +253,9 @@ class _Services:
 
     def page(self, path: str) -> str | None:
         if path == "/metrics/cadvisor":
-            return "".join(
-                "container_memory_rss{"
-                f'namespace="shop",pod="{pod.name}",container="{container}"}} {pod.rss_bytes!r}\n'
-                for pod in _PODS
-                if pod.rss_bytes is not None
-                for container in ("app", "")
-            )
+            return "".join(pod.of_container(self.began, time.time()) for pod in _PODS)
+        if path == "/alerts":
+            return _ALERTS
         name = path.removeprefix("/pods/")
         pods = [pod for pod in _PODS if pod.name == name and name not in self.dead]
         return pods[0].exposition(self.began, time.time()) if pods else None
@@ -224,6 +290,7 @@ class _Services:
             }
             for each in loose
         ]
+        static.append({"targets": [self.address], "labels": {"__metrics_path__": "/alerts"}})
         return [*configs, {"job_name": "loose", "static_configs": static}]
 
 
@@ -266,6 +333,7 @@ def scene(
         rate_window_seconds=_WINDOW_SECONDS,
         warm_up_seconds=_WARM_UP_SECONDS,
         timeout_seconds=10.0,
+        alerts=["Too.Slow", "TooHot"],
     )
     with services.serving():
         prometheus.start()
@@ -372,6 +440,16 @@ def test_missing_metrics_are_absent_and_never_zero(scene: _Scene) -> None:
         Quantity.ERRORS_PER_SECOND,
         Quantity.LATENCY_P95_SECONDS,
         Quantity.LATENCY_P99_SECONDS,
+        Quantity.BUSY_CPU_CORES,
+        Quantity.PAUSE_LONGEST_SECONDS,
+        Quantity.GOROUTINES,
+        Quantity.PROCESSORS,
+        Quantity.THROTTLED_RATIO,
+        Quantity.GO_VERSION,
+        Quantity.BARRIER_THRESHOLD_LOWEST,
+        Quantity.BARRIER_THRESHOLD_HIGHEST,
+        Quantity.BARRIER_IN_FLIGHT,
+        Quantity.BARRIER_REFUSED_PER_SECOND,
     }
     assert figures.keys() == set(Quantity) - absent
     assert figures[Quantity.MARKED_BYTES_PER_SECOND] == _close(2 * 90 * _MIB)
@@ -401,6 +479,7 @@ def test_what_the_runtime_exports_is_used(scene: _Scene) -> None:
     assert figures[Quantity.LIVE_EXPORTED_BYTES] == 120 * _MIB
     assert figures[Quantity.MARKED_BYTES_PER_SECOND] == _close(2 * 120 * _MIB)
     assert figures[Quantity.GC_CPU_CORES] == _close(0.2)
+    assert figures[Quantity.BUSY_CPU_CORES] == _close(0.75)
 
 
 def test_an_optional_metric_of_some_pods_only_is_left_out(scene: _Scene) -> None:
@@ -410,6 +489,68 @@ def test_an_optional_metric_of_some_pods_only_is_left_out(scene: _Scene) -> None
     assert Quantity.LIVE_EXPORTED_BYTES not in figures
     assert figures[Quantity.LIVE_DERIVED_BYTES] == 100 * _MIB
     assert figures[Quantity.MARKED_BYTES_PER_SECOND] == _close(2 * (120 + 100) * _MIB)
+    assert figures.keys().isdisjoint(
+        {
+            Quantity.BUSY_CPU_CORES,
+            Quantity.PROCESSORS,
+            Quantity.GO_VERSION,
+            Quantity.BARRIER_THRESHOLD_LOWEST,
+            Quantity.BARRIER_THRESHOLD_HIGHEST,
+            Quantity.BARRIER_REFUSED_PER_SECOND,
+        }
+    )
+
+
+def test_the_worst_over_the_pods_that_have_an_optional_metric_is_kept(scene: _Scene) -> None:
+    figures = scene.figures("mixed")
+    assert figures[Quantity.GOROUTINES] == 50
+    assert figures[Quantity.PAUSE_LONGEST_SECONDS] == 0.002
+    assert figures[Quantity.BARRIER_IN_FLIGHT] == 12
+
+
+def test_the_runtimes_size_is_summed_or_that_of_the_worst_pod(scene: _Scene) -> None:
+    figures = scene.figures("web")
+    assert figures[Quantity.PROCESSORS] == 8
+    assert figures[Quantity.GOROUTINES] == 70
+    assert figures[Quantity.PAUSE_LONGEST_SECONDS] == 0.002
+    assert figures[Quantity.GO_VERSION] == 1026008
+
+
+def test_throttling_is_that_of_the_pods_with_a_quota(scene: _Scene) -> None:
+    assert scene.figures("web")[Quantity.THROTTLED_RATIO] == _close(0.25)
+    assert Quantity.THROTTLED_RATIO not in scene.figures("twice")
+
+
+def test_a_quota_of_which_no_period_ran_says_nothing(scene: _Scene) -> None:
+    assert Quantity.THROTTLED_RATIO not in scene.figures("idling")
+
+
+def test_refusals_of_the_barrier_are_no_answers(scene: _Scene) -> None:
+    figures = scene.figures("sheds")
+    assert figures[Quantity.BARRIER_REFUSED_PER_SECOND] == _close(13.0)
+    assert figures[Quantity.REQUESTS_PER_SECOND] == _close(40 + 15 - 13 + 40)
+    assert figures[Quantity.ERRORS_PER_SECOND] == _close(2.0)
+    assert figures[Quantity.LATENCY_P95_SECONDS] == _close(0.15)
+    assert figures[Quantity.BARRIER_THRESHOLD_LOWEST] == 64
+    assert figures[Quantity.BARRIER_THRESHOLD_HIGHEST] == 80
+    assert figures[Quantity.BARRIER_IN_FLIGHT] == 12
+
+
+def test_without_a_barrier_an_answer_with_503_is_an_error_with_a_latency(scene: _Scene) -> None:
+    figures = scene.figures("fails")
+    assert figures[Quantity.REQUESTS_PER_SECOND] == _close(55.0)
+    assert figures[Quantity.ERRORS_PER_SECOND] == _close(15.0)
+    # Of 55 answers 51 take up to .1 s and the other 4 up to .2 s.
+    assert figures[Quantity.LATENCY_P95_SECONDS] == _close(0.1 + 0.1 * (0.95 * 55 - 51) / 4)
+
+
+def test_the_oldest_go_release_of_the_pods_is_told(scene: _Scene) -> None:
+    assert scene.figures("releases")[Quantity.GO_VERSION] == 1009007
+    assert Quantity.GO_VERSION not in scene.figures("builds")
+
+
+def test_alerts_that_fire_are_told_by_namespace(scene: _Scene) -> None:
+    assert scene.source.read(time.time()).alerts == {"shop": {"Too.Slow"}, "": {"Too.Slow"}}
 
 
 def test_malformed_histograms_of_one_service_do_not_taint_the_answer(scene: _Scene) -> None:
