@@ -318,6 +318,13 @@ class GuardSettings(Section):
     leak: LeakSettings = LeakSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
 
+    @field_validator("alerts")
+    @classmethod
+    def _named(cls, alerts: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(alerts):
+            raise ValueError("an empty name: write that of an alerting rule")
+        return alerts
+
     @model_validator(mode="after")
     def _order(self) -> Self:
         if self.rollouts_in_namespace > self.rollouts_in_cluster:
@@ -464,6 +471,7 @@ class Settings(Section):
             self.names(),
             rate_window_seconds=self.rate_window,
             warm_up_seconds=self.warm_up,
+            alerts=self.guards.alerts,
         )
 
     def policy(self, *, dry_run: bool) -> Policy:

@@ -114,6 +114,11 @@ def test_change_windows_and_alerts_are_read_from_the_environment(
     assert settings.policy(dry_run=False).guards.alerts == ("NodeDown", "ErrorBudgetBurn")
 
 
+def test_the_alerts_that_are_named_are_asked_for(write: Write) -> None:
+    texts = [query.text for query in load(write("guards: {alerts: [ErrorBudgetBurn]}")).queries()]
+    assert any("ErrorBudgetBurn" in text for text in texts)
+
+
 def test_a_latency_objective_can_be_set_taken_away_and_added(write: Write) -> None:
     tiers = "{critical: {latencyTarget: none}, best-effort: {latencyTarget: 50ms}}"
     profiles = load(write(f"profiles: {tiers}")).policy(dry_run=False).profiles
@@ -177,6 +182,7 @@ def test_bare_off_means_off_although_yaml_reads_false(write: Write) -> None:
          "guards.changeWindows.0.days.0: 1 is not one of 'mon', 'tue', 'wed'"),
         ("guards: {changeWindows: [{zone: UTC}]}",
          "guards.changeWindows.0: zone is unknown: there are days, from, to, timeZone"),
+        ("guards: {alerts: ['']}", "guards.alerts: an empty name: write that of an alerting rule"),
         ("guards: {alert: []}", "guards.alert: unknown, did you mean guards.alerts?"),
         ("overrides: {name: Mine}", "overrides.name: 'Mine' is not a name in Kubernetes"),
         ("law: {stepRatio: 1}", "law.stepRatio: 1 is too small: it must be above 1"),
