@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from tests.contract.cluster.conftest import (
+    DB,
     DEPLOYMENTS,
     OF_SHOP,
     RECORD,
@@ -63,6 +64,10 @@ class Side:
     @property
     def web(self) -> Workload:
         return self.inventory.workloads()[KEY]
+
+    @property
+    def db(self) -> Workload:
+        return self.inventory.workloads()[DB_KEY]
 
 
 @pytest.fixture
@@ -138,6 +143,87 @@ def test_a_write_names_one_entry_at_one_version_and_leaves_a_cause(
             }
         },
     }
+
+
+def test_both_kinds_are_seen_and_fetched_each_under_its_own_address(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    server.on("GET", WEB, json_reply(deployment(version=21)))
+    server.on("GET", DB, json_reply(stateful_set(version=22)), NOT_FOUND)
+    opened = side()
+    assert opened.inventory.workloads().keys() == {KEY, DB_KEY}
+    assert opened.inventory.fetch(KEY).resource_version == "21"
+    assert opened.inventory.fetch(DB_KEY).resource_version == "22"
+    with pytest.raises(GoneError, match="get statefulset shop/db: 404"):
+        opened.inventory.fetch(DB_KEY)
+
+
+@pytest.mark.parametrize("missing", [DEPLOYMENTS, STATEFUL_SETS])
+def test_a_kind_that_may_not_be_listed_is_no_empty_view(
+    server: FakeApiServer, api: Api, missing: str
+) -> None:
+    for path in (DEPLOYMENTS, STATEFUL_SETS):
+        forbidden = refused(403, "Forbidden", "cannot list")
+        server.on("GET", path, forbidden if path == missing else page(version=20))
+    inventory = ClusterInventory(api, stale_after_seconds=120.0, report=pytest.fail)
+    inventory.start()
+    server.wait_asked("GET", 3)
+    with pytest.raises(UnavailableError, match=r"not listed yet: .*403"):
+        inventory.workloads()
+    assert not inventory.wait_synced(0.0)
+    inventory.stop()
+
+
+def test_a_stateful_set_is_written_and_its_cause_cleared_as_a_deployments_is(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    cause = {"kubernetes.io/change-cause": "gc-tuner: GOGC unset -> 200"}
+    answer = stateful_set(
+        version=21, env=[{"name": "GOGC", "value": "200"}], metadata={"annotations": cause}
+    )
+    server.on("PATCH", DB, json_reply(answer), json_reply(stateful_set(version=22)))
+    opened = side()
+    opened.actuator.clear_cause(opened.actuator.write(opened.db, RAISE, "GOGC unset -> 200"))
+    wrote, cleared = server.asked("PATCH")
+    assert wrote.headers["content-type"] == "application/strategic-merge-patch+json"
+    assert wrote.json == {
+        "metadata": {"resourceVersion": "10", "annotations": cause},
+        "spec": {
+            "template": {
+                "spec": {"containers": [{"name": "app", "env": [{"name": "GOGC", "value": "200"}]}]}
+            }
+        },
+    }
+    assert cleared.json["metadata"] == {
+        "resourceVersion": "21",
+        "annotations": {"kubernetes.io/change-cause": None},
+    }
+
+
+def test_the_barrier_is_written_under_the_name_that_the_workload_has_for_it(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    named: dict[str, Any] = {"annotations": {"gc-tuner.io/barrier-env": "MAX_IN_FLIGHT"}}
+    env = [{"name": "GOGC", "value": "200"}, {"name": "MAX_IN_FLIGHT", "value": "64"}]
+    server.on("PATCH", WEB, json_reply(deployment(version=21, env=env, metadata=named)))
+    opened = side(metadata=named)
+    both = Change("app", (Setting("GOGC", None, "200"), Setting("BARRIER", None, "64")))
+    answer = opened.actuator.write(opened.web, both, "x")
+    (container,) = server.asked("PATCH")[0].json["spec"]["template"]["spec"]["containers"]
+    assert container["env"] == env
+    assert answer.containers[0].literal("BARRIER") == "64"
+
+
+@pytest.mark.parametrize(
+    "annotations", [{}, {"gc-tuner.io/barrier-env": "GOGC"}, {"gc-tuner.io/barrier-env": "A=B"}]
+)
+def test_a_barrier_without_a_name_of_its_own_is_not_written(
+    server: FakeApiServer, side: Callable[..., Side], annotations: dict[str, str]
+) -> None:
+    opened = side(metadata={"annotations": annotations})
+    with pytest.raises(RefusedError, match="name one with the annotation gc-tuner.io/barrier-env"):
+        opened.actuator.write(opened.web, moved(None, "64", "BARRIER"), "x")
+    assert written(server) == []
 
 
 def test_a_removal_deletes_the_entry_and_replaces_our_own_cause(
@@ -268,6 +354,23 @@ def test_a_first_record_is_created_then_filled_and_read_at_once(
     assert filled.json["metadata"]["resourceVersion"] == "21"
     assert filled.json["status"] == STATUS
     assert STATUS["revertedAt"] == "2023-11-14T22:13:20.250000Z"
+
+
+def test_the_record_of_a_stateful_set_is_owned_by_it(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    path = f"{OF_SHOP}/statefulset-db"
+    answer = gctuning("db", kind="StatefulSet", version=22, owner_uid="uid-db", status=STATUS)
+    server.on("GET", DB, json_reply(stateful_set()))
+    server.on("POST", OF_SHOP, json_reply({**answer, "status": {}}, 201))
+    server.on("PUT", f"{path}/status", json_reply(answer))
+    opened = side()
+    opened.records.save(opened.db, RECORD_OF_WEB)
+    assert opened.records.all() == {DB_KEY: RECORD_OF_WEB}
+    assert written(server) == [f"POST {OF_SHOP}", f"PUT {path}/status"]
+    created = server.asked("POST")[0].json
+    assert created["spec"] == answer["spec"]
+    assert created["metadata"]["ownerReferences"] == answer["metadata"]["ownerReferences"]
 
 
 def test_a_known_record_takes_one_write(server: FakeApiServer, side: Callable[..., Side]) -> None:
