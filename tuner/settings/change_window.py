@@ -71,8 +71,6 @@ def _zone(value: object) -> ZoneInfo:
 
 def _refuse_zone(name: str) -> NoReturn:
     known = {each.lower(): each for each in available_timezones()}
-    if not known:
-        raise ValueError(f"{name!r} cannot be looked up: this system has no time zone database")
     near = difflib.get_close_matches(name.lower(), known, n=1)
     meant = f"did you mean {known[near[0]]}?" if near else "write one such as Europe/Berlin"
     raise ValueError(f"{name!r} is not a known time zone: {meant}")
