@@ -113,10 +113,26 @@ def test_a_refusal_says_when_the_next_window_opens(
     assert closed(at) == f"outside of the change windows; the next one opens {opening}"
 
 
-def test_the_opening_that_is_announced_is_the_first_open_second() -> None:
-    night = window(days=["sun"], opens="02:30", closes="04:00")
-    opening = night.next_opening(int(wall("2026-03-28T12:00")))
-    assert (night.is_open(opening - 1), night.is_open(opening)) == (False, True)
+@pytest.mark.parametrize("opens", ["00:30", "01:59", "02:00", "02:29", "02:30", "03:00"])
+@pytest.mark.parametrize("minutes_open", [1, 31, 90])
+@pytest.mark.parametrize(
+    ("zone", "noon_before"),
+    [
+        (BERLIN, "2026-03-28T12:00"),
+        (BERLIN, "2026-10-24T12:00"),
+        # Half an hour only.
+        ("Australia/Lord_Howe", "2026-04-04T12:00"),
+        ("Australia/Lord_Howe", "2026-10-03T12:00"),
+    ],
+)
+def test_the_opening_that_is_announced_is_the_first_open_minute_when_clocks_change(
+    zone: str, noon_before: str, opens: str, minutes_open: int
+) -> None:
+    hours, minutes = divmod(int(opens[:2]) * 60 + int(opens[3:]) + minutes_open, 60)
+    night = window(days=["sun"], opens=opens, closes=f"{hours:02}:{minutes:02}", zone=zone)
+    noon = int(wall(noon_before, zone))
+    week = range(noon, noon + 9 * 86_400, 60)
+    assert night.next_opening(noon) == next(at for at in week if night.is_open(at))
 
 
 def test_windows_that_say_the_same_are_equal() -> None:
