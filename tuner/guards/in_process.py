@@ -20,11 +20,6 @@ LIVE_DELAY_SECONDS = 120.0
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
-def in_process(situation: Situation) -> Hold | None:
-    """Refuse where the pods run with another GOGC or GOMEMLIMIT than they were given."""
-    return gogc_in_process(situation) or memory_limit_in_process(situation)
-
-
 def gogc_in_process(situation: Situation) -> Hold | None:
     """Refuse where the pods all run with another GOGC than they were given."""
     if not _comparable(situation, GOGC):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.examples import MIB, NOW, applied_gogc, container, record, signals, trial, workload
 from tests.unit.guards.situations import situation
-from tuner.guards.in_process import gogc_of, in_process
+from tuner.guards.in_process import gogc_in_process, gogc_of, memory_limit_in_process
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
@@ -24,6 +24,11 @@ def seen(given: Mapping[str, str | None], **observed: Any) -> Situation:  # noqa
     now = signals(**observed)
     env = {name: EnvEntry(value) for name, value in given.items()}
     return situation(container=container(env=env), signals=now, windows=(now,) * 5)
+
+
+def in_process(about: Situation) -> Hold | None:
+    """What either of the two gates has against it."""
+    return gogc_in_process(about) or memory_limit_in_process(about)
 
 
 def test_what_the_pods_were_given_passes() -> None:
