@@ -16,7 +16,6 @@ from tuner.cluster.collection import Collection
 from tuner.cluster.reflector import Item, Reflector
 from tuner.errors import UnavailableError
 from tuner.overrides.book import Book, Document
-from tuner.overrides.document import read_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,11 +34,15 @@ class Text(NamedTuple):
     text: str | None
     """None where the key is missing."""
 
-    def document(self) -> Document:
-        """What it says."""
+    def document(self, read: Callable[[str], Document]) -> Document:
+        """What it says.
+
+        Args:
+            read: Tells what a text says.
+        """
         if self.text is None:
             return Document(trouble=f"the key {KEY} is missing: add it, or delete the ConfigMap")
-        return read_document(self.text)
+        return read(self.text)
 
 
 class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
@@ -71,12 +74,13 @@ def read_config_map(raw: bytes) -> Item[str, Text]:
 class OverridesWatch:
     """The overrides of one ConfigMap, as of its newest text. Ask from one thread only."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a mirror is made of
         self,
         api: Api,
         namespace: str,
         name: str = CONFIG_MAP,
         *,
+        read: Callable[[str], Document],
         stale_after_seconds: float,
         report: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
@@ -87,6 +91,7 @@ class OverridesWatch:
             api: The way to the API server.
             namespace: Of the ConfigMap: the operator's own.
             name: Of the ConfigMap.
+            read: Tells what a text says: ``tuner.overrides.document.read_document``.
             stale_after_seconds: Age of the API server's last sign of life from which on what was
                 read does not count.
             report: Told once of what is wrong with a text, in one line for each mistake; must not
@@ -94,10 +99,11 @@ class OverridesWatch:
             clock: Monotonic seconds.
         """
         self._name = name
+        self._read = read
         self._report = report
         self._where = f"ConfigMap {namespace}/{name}"
         self._book = Book()
-        self._read: Text | None = None
+        self._seen: Text | None = None
         self._reflector = Reflector(
             api,
             Collection("v1", "ConfigMap", "configmaps", field_selector=f"metadata.name={name}"),
@@ -130,16 +136,16 @@ class OverridesWatch:
         except UnavailableError as error:
             return replace(self._book, trouble=f"{self._where}: {error}", usable_once=False)
         text = found.get(self._name)
-        if text != self._read:
+        if text != self._seen:
             self._book = self._after(text)
-            self._read = text
+            self._seen = text
         return self._book
 
     def _after(self, text: Text | None) -> Book:
         if text is None:
             return self._book.after(None)
-        same_object = self._read is not None and self._read.uid == text.uid
-        book = (self._book if same_object else Book()).after(text.document())
+        same_object = self._seen is not None and self._seen.uid == text.uid
+        book = (self._book if same_object else Book()).after(text.document(self._read))
         for words in (book.trouble, *map(str, book.refusals)):
             if words:
                 self._report(f"{self._where}: {words}")

@@ -11,6 +11,7 @@ from tests.contract.cluster.server import FakeApiServer, Hang, Stream, page, ref
 from tests.unit.cluster.test_overrides_watch import PAUSED, config_map
 from tuner.cluster.overrides import OverridesWatch
 from tuner.overrides.book import Book
+from tuner.overrides.document import read_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ class Watch:
         self.overrides = OverridesWatch(
             api,
             "gc-tuner",
+            read=read_document,
             stale_after_seconds=120.0,
             report=self.reports.append,
             clock=lambda: time.monotonic() + self.ahead_seconds,

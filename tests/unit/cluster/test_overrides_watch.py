@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from tuner.cluster.overrides import Text, read_config_map
+from tuner.overrides.document import read_document
 
 PAUSED = "paused: true\n"
 
@@ -39,19 +40,19 @@ def test_the_item_has_name_version_and_text() -> None:
 
 
 def test_a_text_says_what_stands_in_it() -> None:
-    assert read({"overrides.yaml": PAUSED}).document().paused
+    assert read({"overrides.yaml": PAUSED}).document(read_document).paused
 
 
 @pytest.mark.parametrize("data", [None, {}, {"overrides.yml": PAUSED}])
 def test_a_missing_key_is_trouble_and_not_an_empty_text(data: dict[str, str] | None) -> None:
-    document = read(data).document()
+    document = read(data).document(read_document)
     assert document.trouble == (
         "the key overrides.yaml is missing: add it, or delete the ConfigMap"
     )
 
 
 def test_an_empty_text_is_no_trouble() -> None:
-    assert not read({"overrides.yaml": ""}).document().trouble
+    assert not read({"overrides.yaml": ""}).document(read_document).trouble
 
 
 def test_what_is_no_config_map_is_refused() -> None:
