@@ -5,13 +5,15 @@ seeded, so a scenario gives the same result each time.
 """
 
 from tuner.simulation.cluster import ControllerDied, Fault, SimulatedCluster, Written
-from tuner.simulation.plant import Pod, Service
+from tuner.simulation.plant import Pod
+from tuner.simulation.service import InForce, Service
 from tuner.simulation.source import PlantSource
 from tuner.simulation.world import World
 
 __all__ = [
     "ControllerDied",
     "Fault",
+    "InForce",
     "PlantSource",
     "Pod",
     "Service",

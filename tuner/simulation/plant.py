@@ -2,122 +2,40 @@
 
 The heap grows at the allocation rate from the live heap to its goal; a cycle then marks the live
 heap at a cost per byte. Pages are touched for the first time while the heap grows past what it ever
-was, which costs CPU of its own. Where marking would take more than half of the CPU, Go's limiter
-lets the heap grow past its goal instead: the service slows down, and may be killed for its memory.
-The relations are those of Go's collector; the constants are parameters of the service.
+was, which costs CPU of its own; what lies far above the goal is given back. Where marking would
+take more than half of the CPU, Go's limiter lets the heap grow past its goal instead: the service
+slows down, and may be killed for its memory.
+
+Requests queue for the CPU. A barrier admits so many at a time and refuses the rest at once.
+
+The relations are those of Go's collector and of a queue; the constants are parameters of the
+service.
 """
 
 import math
-import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tuner.simulation.streams import Stream, constant
+from tuner.simulation.service import InForce, Service
 
 PAGE_BYTES = 4096
 PAGE_FAULT_SECONDS = 0.25e-6
 """CPU of the first touch of a page."""
-GOGC_DEFAULT = 100.0
-HEAP_LEAST_BYTES = 4 * 1024 * 1024
-"""Go's smallest heap goal at GOGC=100; it scales with GOGC."""
+RETAINED_RATIO = 1.1
+"""What Go's scavenger leaves mapped, by the heap goal: a tenth more, as ``mgcscavenge.go`` has
+it."""
 FORCED_CYCLE_SECONDS = 120.0
 """Go collects at least this often."""
 LIMITER_SHARE = 0.5
 """Go's collector leaves at least this share of the CPU to the program."""
-LIMIT_GOAL_RATIO = 0.97
-"""Share of GOMEMLIMIT less non-heap memory that becomes the heap goal."""
 MARKING_WEIGHT = 3.0
 """How much latency rises with the GC share: marking takes CPU from requests."""
 FULL = 0.97
-"""Utilisation from which on latency rises no further: requests are refused instead."""
-
-_MEMORY_LIMIT = re.compile(r"([0-9]+)(B|KiB|MiB|GiB|TiB)?")
-_UNITS = {None: 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
-
-
-def gogc_of(text: str | None) -> float:
-    """GOGC as Go reads it, percent; infinite where it is off.
-
-    Anything that is not a whole number is silently the default.
-    """
-    if text == "off":
-        return math.inf
-    if text is None or not re.fullmatch(r"[0-9]+", text):
-        return GOGC_DEFAULT
-    return float(text)
-
-
-def gomemlimit_of(text: str | None) -> float:
-    """GOMEMLIMIT as Go reads it, bytes; infinite where it is not set.
-
-    Raises:
-        ValueError: Go refuses to start with it.
-    """
-    if text is None or text == "off":
-        return math.inf
-    match = _MEMORY_LIMIT.fullmatch(text)
-    if match is None:
-        raise ValueError(f"malformed GOMEMLIMIT {text!r}")
-    return float(int(match[1]) * _UNITS[match[2]])
-
-
-def _harmless(_gogc: float) -> float:
-    return 0.0
-
-
-_none = constant(0.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """What a Deployment's pods do."""
-
-    name: str
-    namespace: str = "default"
-    replicas: int = 2
-    requests_per_second: Stream
-    """Over all pods."""
-    garbage_bytes_per_request: float
-    work_seconds_per_request: float
-    """CPU outside of garbage collection."""
-    live_bytes: Stream
-    cost_seconds_per_byte: float = 0.7e-9
-    """Marking cost per live byte and cycle."""
-    stack_bytes: float = 1e6
-    globals_bytes: float = 0.3e6
-    non_heap_bytes: float = 15e6
-    unknown_bytes: float = 2e6
-    """Memory of the container that Go does not know."""
-    cores: float = 2.0
-    """CPU that a pod can use."""
-    latency_seconds: float = 2e-3
-    """95th percentile of an idle pod that does not collect."""
-    memory_request_bytes: int | None = 1024 * 1024 * 1024
-    memory_limit_bytes: int | None = 1024 * 1024 * 1024
-    runtime_metrics: bool = True
-    """Whether the opt-in metrics of the runtime are exported."""
-    gogc: str | None = None
-    """In the manifest; None: not set."""
-    gomemlimit: str | None = None
-    """In the manifest; None: not set."""
-    harm: Callable[[float], float] = _harmless
-    """Extra CPU seconds per request at a GOGC, for a change that is bad on purpose."""
-    error_ratio: Stream = _none
-    mode: str | None = "auto"
-    annotations: dict[str, str] = field(default_factory=dict)
-
-    def heap_goal_bytes(self, live_bytes: float, gogc: float, gomemlimit_bytes: float) -> float:
-        """Heap at which a cycle ends, by Go's own rule: the smaller of two asks wins.
-
-        Args:
-            live_bytes: Live heap.
-            gogc: Percent; infinite where it is off.
-            gomemlimit_bytes: Infinite where it is not set.
-        """
-        roots = live_bytes + self.stack_bytes + self.globals_bytes
-        wanted = max(live_bytes + roots * gogc / 100, HEAP_LEAST_BYTES * gogc / 100)
-        allowed = LIMIT_GOAL_RATIO * (gomemlimit_bytes - self.non_heap_bytes)
-        return max(min(wanted, allowed), live_bytes)
+"""Utilisation from which on requests only wait longer for each that is served."""
+P95_OVER_MEAN = math.log(20)
+"""Of latency in a queue, whose distribution is exponential."""
+QUOTA_PERIOD_SPREAD = 0.15
+"""Standard deviation of the CPU wanted in one period of the quota, by its mean."""
+LONGEST_OVER_TYPICAL_PAUSE = 4.0
 
 
 @dataclass(slots=True)
@@ -126,15 +44,24 @@ class Counters:
 
     at: float
     requests: float = 0.0
-    """Answered, refusals included."""
+    """Answered; what the barrier refused is not among them."""
     errors: float = 0.0
+    """Among them, those with a 5xx code."""
+    refused: float = 0.0
+    """By the barrier."""
     cpu_seconds: float = 0.0
     gc_cpu_seconds: float = 0.0
     """As the runtime exports it: brought up to date at the end of each cycle."""
     cycles: float = 0.0
     allocated_bytes: float = 0.0
+    pause_seconds: float = 0.0
+    """In stop-the-world pauses."""
+    throttled_seconds: float = 0.0
+    """In periods of the CPU quota in which it was used up."""
     latency_sum_seconds: float = 0.0
     """95th percentile of each while, weighted with its requests."""
+    in_flight_seconds: float = 0.0
+    """Requests in flight, summed over time."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -144,10 +71,9 @@ class Pod:
     name: str = "pod"
     service: Service
     started_at: float
-    gogc: float
-    """Percent; infinite where it is off."""
-    gomemlimit_bytes: float
-    """Infinite where it is not set."""
+    settings: InForce
+    memory_limit_bytes: int | None = None
+    """Of its container, in force; None: not limited."""
     pace: float = 1.0
     """CPU per request of this process over the service's: no two restarts are alike."""
     weight: float = 1.0
@@ -161,8 +87,14 @@ class Pod:
     goal_bytes: float = field(init=False)
     """Heap at which the cycle under way ends."""
     touched_bytes: float = field(init=False)
+    in_flight: float = field(init=False)
+    """Requests admitted and not yet answered."""
     oom_killed: int = 0
+    oom_killed_at: float | None = None
+    """The last time; None: never."""
     _collected_at: float = field(init=False)
+    _allocation: float = field(init=False)
+    """Bytes per second, of late."""
 
     def __post_init__(self) -> None:
         self._begin(self.started_at)
@@ -171,7 +103,8 @@ class Pod:
         self.started_at = self._collected_at = now
         self.counters = Counters(now)
         self.heap_bytes = self.touched_bytes = self.live_bytes(now)
-        self.goal_bytes = self._goal(now, 0.0)
+        self._allocation = self.in_flight = 0.0
+        self.goal_bytes = self._goal(now)
 
     def live_bytes(self, now: float) -> float:
         """Live heap."""
@@ -180,6 +113,15 @@ class Pod:
     def resident_bytes(self) -> float:
         """Anonymous memory of the container."""
         return self.touched_bytes + self.service.non_heap_bytes + self.service.unknown_bytes
+
+    def goroutines(self) -> float:
+        """As many as there are."""
+        return self.service.goroutines(self.counters.at) + self.in_flight
+
+    def take(self, settings: InForce) -> None:
+        """Run with other settings from now on, as ``debug.SetGCPercent`` and its like do it."""
+        self.settings = settings
+        self.goal_bytes = self._goal(self.counters.at)
 
     def advance(self, seconds: float, requests_per_second: float, noise: float) -> bool:
         """Live through some seconds under an even load.
@@ -194,69 +136,107 @@ class Pod:
         """
         counters, service = self.counters, self.service
         began, end = counters.at, counters.at + seconds
-        work = (service.work_seconds_per_request * self.pace + service.harm(self.gogc)) * (
+        work = (service.work_seconds_per_request * self.pace + service.harm(self.settings.gogc)) * (
             1 + noise
         )
-        served = min(requests_per_second, self._capacity(began, work))
+        marking = self._marking_seconds(began)
+        capacity = self._capacity(work, marking)
+        admitted = min(requests_per_second, self._admissible(work, marking, capacity))
+        served = min(admitted, capacity)
         cpu_before, gc_before = counters.cpu_seconds, counters.gc_cpu_seconds
         counters.at = end
         counters.cpu_seconds += served * seconds * work
-        self._collect(began, end, served * service.garbage_bytes_per_request)
+        self._allocation = served * service.garbage_bytes_per_request
+        self._collect(began, end)
 
-        requests = requests_per_second * seconds
-        failed = served * seconds * service.error_ratio(end)
-        counters.requests += requests
-        counters.errors += failed + (requests - served * seconds)
-        counters.allocated_bytes += served * seconds * service.garbage_bytes_per_request
         spent = counters.cpu_seconds - cpu_before
         gc_share = (counters.gc_cpu_seconds - gc_before) / spent if spent > 0 else 0.0
-        counters.latency_sum_seconds += requests * self._latency(spent / seconds, gc_share)
+        latency = self._latency(spent / seconds, gc_share) * max(admitted / capacity, 1.0)
+        self.in_flight = min(served * latency / P95_OVER_MEAN, self.settings.threshold)
+        counters.requests += admitted * seconds
+        counters.refused += (requests_per_second - admitted) * seconds
+        counters.errors += (served * service.error_ratio(end) + admitted - served) * seconds
+        counters.allocated_bytes += self._allocation * seconds
+        counters.latency_sum_seconds += admitted * seconds * latency
+        counters.in_flight_seconds += self.in_flight * seconds
+        counters.throttled_seconds += self._throttled_ratio(spent / seconds) * seconds
+        return self._killed(end)
 
-        limit = service.memory_limit_bytes
-        if limit is not None and self.resident_bytes() > limit:
-            self.oom_killed += 1
-            self._begin(end)
-            return True
-        return False
+    def _killed(self, now: float) -> bool:
+        limit = self.memory_limit_bytes
+        if limit is None or self.resident_bytes() <= limit:
+            return False
+        self.oom_killed += 1
+        self.oom_killed_at = now
+        self._begin(now)
+        return True
 
-    def _capacity(self, now: float, work_seconds: float) -> float:
-        """Requests/s that the CPU has room for beside the marking that they cause."""
-        service = self.service
-        live = self.live_bytes(now)
-        goal = service.heap_goal_bytes(live, self.gogc, self.gomemlimit_bytes)
-        cycles = service.garbage_bytes_per_request / max(goal - live, PAGE_BYTES)
-        marking = cycles * live * service.cost_seconds_per_byte
+    def _marking_seconds(self, now: float) -> float:
+        """CPU of the marking that a request causes."""
+        service, live = self.service, self.live_bytes(now)
+        room = max(self._limited_goal(live) - live, PAGE_BYTES)
+        return live * service.cost_seconds_per_byte * service.garbage_bytes_per_request / room
+
+    def _capacity(self, work_seconds: float, marking_seconds: float) -> float:
+        """Requests/s that the CPU has room for."""
+        cores = self.service.cores
         # Under the limiter half of the CPU is the program's, whatever the goal asks for.
         return max(
-            service.cores / (work_seconds + marking),
-            (1 - LIMITER_SHARE) * service.cores / work_seconds,
+            cores / (work_seconds + marking_seconds), (1 - LIMITER_SHARE) * cores / work_seconds
         )
 
-    def _goal(self, now: float, allocation: float) -> float:
-        """Heap at which the next cycle ends, the limiter's overshoot included."""
-        service, live = self.service, self.live_bytes(now)
-        goal = service.heap_goal_bytes(live, self.gogc, self.gomemlimit_bytes)
-        marking = live * service.cost_seconds_per_byte
-        shortest = marking / (LIMITER_SHARE * service.cores)
-        return max(goal, live + allocation * shortest, live + PAGE_BYTES)
+    def _admissible(self, work_seconds: float, marking_seconds: float, capacity: float) -> float:
+        """Requests/s with no more in flight than the barrier's threshold ``n``.
 
-    def _collect(self, now: float, end: float, allocation: float) -> None:
+        In flight are, by Little's law, rate times mean latency ``b / (1 - rate / capacity)``; ``b``
+        is that of an idle pod. Solved for the rate: ``n / (b + n / capacity)``.
+        """
+        threshold = self.settings.threshold
+        if math.isinf(threshold):
+            return math.inf
+        gc_share = marking_seconds / (work_seconds + marking_seconds)
+        idle = self._latency(0.0, min(gc_share, LIMITER_SHARE)) / P95_OVER_MEAN
+        return threshold / (idle + threshold / capacity)
+
+    def _limited_goal(self, live_bytes: float) -> float:
+        settings = self.settings
+        return self.service.heap_goal_bytes(live_bytes, settings.gogc, settings.gomemlimit_bytes)
+
+    def _goal(self, now: float) -> float:
+        """Heap at which the next cycle ends, the limiter's overshoot included."""
+        live = self.live_bytes(now)
+        marking = live * self.service.cost_seconds_per_byte
+        shortest = marking / (LIMITER_SHARE * self.service.cores)
+        return max(self._limited_goal(live), live + self._allocation * shortest, live + PAGE_BYTES)
+
+    def _collect(self, now: float, end: float) -> None:
         """Grow the heap, and collect each time that it reaches its goal."""
         while True:
+            allocation = self._allocation
             room = max(self.goal_bytes - self.heap_bytes, 0.0)
             grown = now + room / allocation if allocation > 0 else math.inf
-            due = min(grown, self._collected_at + FORCED_CYCLE_SECONDS)
+            # A goal that was set below the heap is reached at once.
+            due = now if self.heap_bytes > self.goal_bytes else grown
+            due = min(due, self._collected_at + FORCED_CYCLE_SECONDS)
             if due > end:
                 self._grow((end - now) * allocation)
                 return
             self._grow((due - now) * allocation)
             now = self._collected_at = due
-            self.heap_bytes = live = self.live_bytes(now)
-            cost = live * self.service.cost_seconds_per_byte
-            self.counters.cycles += 1
-            self.counters.gc_cpu_seconds += cost
-            self.counters.cpu_seconds += cost
-            self.goal_bytes = self._goal(now, allocation)
+            self._mark(now)
+
+    def _mark(self, now: float) -> None:
+        """One cycle: what is dead is gone, and what is mapped far above the goal goes back."""
+        self.heap_bytes = live = self.live_bytes(now)
+        cost = live * self.service.cost_seconds_per_byte
+        self.counters.cycles += 1
+        self.counters.gc_cpu_seconds += cost
+        self.counters.cpu_seconds += cost
+        self.counters.pause_seconds += self.service.pause_seconds
+        self.goal_bytes = self._goal(now)
+        allowed = self.settings.gomemlimit_bytes - self.service.non_heap_bytes
+        retained = max(min(RETAINED_RATIO * self.goal_bytes, allowed), live)
+        self.touched_bytes = min(self.touched_bytes, retained)
 
     def _grow(self, grown_bytes: float) -> None:
         self.heap_bytes += grown_bytes
@@ -269,3 +249,10 @@ class Pod:
         """95th percentile: queues grow with utilisation, and marking takes turns with requests."""
         idle = 1 - min(cores / self.service.cores, FULL)
         return self.service.latency_seconds * (1 + MARKING_WEIGHT * gc_share) / idle
+
+    def _throttled_ratio(self, cores: float) -> float:
+        """Share of the quota's periods in which more was wanted than it allows."""
+        if not self.service.quota or cores <= 0:
+            return 0.0
+        above = (self.service.cores - cores) / (QUOTA_PERIOD_SPREAD * cores)
+        return 0.5 * math.erfc(above / math.sqrt(2))

@@ -11,7 +11,8 @@ from tuner.errors import SourceError
 from tuner.model.reading import ContainerKey, Quantity, Readings
 from tuner.model.workload import WorkloadKey
 from tuner.simulation.cluster import CONTAINER, SimulatedCluster
-from tuner.simulation.plant import Counters, Pod, Service
+from tuner.simulation.plant import Counters, Pod
+from tuner.simulation.service import Service
 
 GOGC_OFF = 1.8e19
 GOMEMLIMIT_UNSET = float(2**63 - 1)
@@ -87,10 +88,10 @@ class _Window:
     @property
     def derived_bytes(self) -> float | None:
         """Live heap out of heap goal, GOGC and stacks: right while GOGC binds."""
-        pod = self.of.pod
-        if pod.gogc >= GOGC_OFF:
+        gogc, stack_bytes = self.of.pod.settings.gogc, self.of.pod.service.stack_bytes
+        if gogc >= GOGC_OFF:
             return None
-        return (100 * self.goal_bytes - pod.gogc * pod.service.stack_bytes) / (100 + pod.gogc)
+        return (100 * self.goal_bytes - gogc * stack_bytes) / (100 + gogc)
 
     @property
     def known_live_bytes(self) -> float:
@@ -196,8 +197,8 @@ class PlantSource:
 
 
 def _settings(scraped: Sequence[_Scraped]) -> dict[Quantity, float]:
-    gogc = [min(each.pod.gogc, GOGC_OFF) for each in scraped]
-    limits = [min(each.pod.gomemlimit_bytes, GOMEMLIMIT_UNSET) for each in scraped]
+    gogc = [min(each.pod.settings.gogc, GOGC_OFF) for each in scraped]
+    limits = [min(each.pod.settings.gomemlimit_bytes, GOMEMLIMIT_UNSET) for each in scraped]
     return {
         Quantity.GOGC_LOWEST: min(gogc),
         Quantity.GOGC_HIGHEST: max(gogc),

@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import pytest
 
-from tuner.simulation import Pod, Service
-from tuner.simulation.plant import gogc_of, gomemlimit_of
+from tuner.model.workload import BARRIER, GOGC, GOMEMLIMIT
+from tuner.simulation import InForce, Pod, Service
+from tuner.simulation.service import gogc_of, gomemlimit_of, threshold_of
 from tuner.simulation.streams import Stream, constant, ramp
 
 MB = 1e6
@@ -31,7 +32,16 @@ SMALL = replace(LARGE, name="small", live_bytes=constant(24 * MB), garbage_bytes
 
 
 def started(service: Service, *, gogc: float = 100, gomemlimit: float = math.inf) -> Pod:
-    return Pod(service=service, started_at=0.0, gogc=gogc, gomemlimit_bytes=gomemlimit)
+    return Pod(
+        service=service,
+        started_at=0.0,
+        settings=InForce(gogc, gomemlimit),
+        memory_limit_bytes=service.memory_limit_bytes,
+    )
+
+
+def barred(service: Service, threshold: float) -> Pod:
+    return Pod(service=service, started_at=0.0, settings=InForce(threshold=threshold))
 
 
 def lived(pod: Pod, seconds: float, *, requests_per_second: float = 1500) -> Pod:
@@ -205,3 +215,106 @@ def test_gomemlimit_is_read_as_go_reads_it(text: str | None, limit: float) -> No
 def test_go_does_not_start_with_a_malformed_gomemlimit(text: str) -> None:
     with pytest.raises(ValueError, match="malformed GOMEMLIMIT"):
         gomemlimit_of(text)
+
+
+def test_the_barrier_admits_no_more_in_flight_than_its_threshold_and_counts_the_rest_apart() -> (
+    None
+):
+    pod = lived(barred(LARGE, 4), 60, requests_per_second=9000)
+    free = lived(started(LARGE), 60, requests_per_second=9000)
+    counters = pod.counters
+    assert counters.in_flight_seconds / 60 == pytest.approx(4, rel=0.15)
+    assert counters.requests + counters.refused == pytest.approx(9000 * 60)
+    assert counters.refused > 0.3 * 9000 * 60
+    assert counters.errors == 0
+    assert counters.latency_sum_seconds / counters.requests < 0.2 * (
+        free.counters.latency_sum_seconds / free.counters.requests
+    )
+    assert free.counters.refused == 0
+
+
+def test_a_lower_threshold_gives_a_shorter_latency_and_refuses_more() -> None:
+    latencies, refused = [], []
+    for threshold in (64, 16, 4, 1):
+        counters = lived(barred(LARGE, threshold), 60, requests_per_second=6000).counters
+        latencies.append(counters.latency_sum_seconds / counters.requests)
+        refused.append(counters.refused)
+    assert latencies == sorted(latencies, reverse=True)
+    assert refused == sorted(refused)
+
+
+def test_a_barrier_that_is_not_reached_changes_nothing() -> None:
+    calm, barrier = started(LARGE), barred(LARGE, 1000)
+    assert lived(calm, 60).counters == lived(barrier, 60).counters
+
+
+def test_latency_rises_the_further_an_overload_goes() -> None:
+    def p95(rate: float) -> float:
+        counters = lived(started(LARGE), 60, requests_per_second=rate).counters
+        return counters.latency_sum_seconds / counters.requests
+
+    assert p95(12_000) > 1.2 * p95(9000) > 1.4 * p95(6000)
+
+
+def test_settings_are_taken_without_a_restart_and_give_memory_back() -> None:
+    pod = lived(started(LARGE, gogc=300), 60)
+    before = pod.resident_bytes()
+    pod.take(InForce(100))
+    lived(pod, 10)
+    assert pod.started_at == 0
+    assert pod.goal_bytes == pytest.approx(LARGE.heap_goal_bytes(231 * MB, 100, math.inf))
+    assert pod.resident_bytes() < 0.6 * before
+    pod.take(InForce(300, 600 * MIB))
+    lived(pod, 10)
+    assert pod.resident_bytes() == pytest.approx(600 * MIB + LARGE.unknown_bytes, rel=0.05)
+
+
+def test_throttling_begins_where_the_quota_is_nearly_used_and_only_where_there_is_one() -> None:
+    def throttled(service: Service, rate: float) -> float:
+        return lived(started(service), 60, requests_per_second=rate).counters.throttled_seconds / 60
+
+    quota = replace(LARGE, quota=True)
+    assert throttled(quota, 1500) < 0.01
+    assert 0.01 < throttled(quota, 3500) < 0.5
+    assert throttled(quota, 9000) > 0.3
+    assert throttled(LARGE, 9000) == 0
+
+
+def test_each_cycle_pauses_and_each_request_in_flight_has_a_goroutine() -> None:
+    pod = lived(started(replace(LARGE, goroutines=constant(80))), 60)
+    assert pod.counters.pause_seconds == pytest.approx(pod.counters.cycles * LARGE.pause_seconds)
+    assert pod.goroutines() == pytest.approx(80 + pod.in_flight)
+    assert pod.in_flight > 0
+
+
+def test_a_kill_is_remembered_with_its_time_and_ends_the_process() -> None:
+    pod = started(replace(LARGE, memory_limit_bytes=1024 * MIB), gogc=800)
+    while not pod.advance(5.0, 1500, 0.0):
+        assert pod.counters.at < 60
+    assert pod.oom_killed_at == pod.started_at == pod.counters.at > 0
+
+
+@pytest.mark.parametrize(
+    ("service", "texts", "settings"),
+    [
+        (LARGE, {}, InForce()),
+        (
+            LARGE,
+            {GOGC: "200", GOMEMLIMIT: "10MiB", BARRIER: "64"},
+            InForce(200, 10 * MIB, 64),
+        ),
+        (replace(LARGE, in_process_gogc=50), {GOGC: "200"}, InForce(50)),
+        (replace(LARGE, go_version=1_018_010), {GOMEMLIMIT: "10Mi"}, InForce()),
+    ],
+    ids=["unset", "set", "in process", "before Go 1.19"],
+)
+def test_a_process_runs_with_what_it_makes_of_its_settings(
+    service: Service, texts: dict[str, str], settings: InForce
+) -> None:
+    assert service.in_force(texts) == settings
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", ""])
+def test_a_barrier_does_not_start_with_a_threshold_that_admits_nothing(text: str) -> None:
+    with pytest.raises(ValueError, match="malformed barrier threshold"):
+        threshold_of(text)
