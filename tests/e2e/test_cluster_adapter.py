@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import pytest
 
+from tests.e2e.testbed.manifests import SampleService, live_config_map
 from tests.examples import applied_gogc, moved
 from tuner.cluster import (
     Api,
@@ -21,6 +22,7 @@ from tuner.cluster import (
     connect,
     operator_pod,
 )
+from tuner.cluster.live import LiveConfigMaps, with_live
 from tuner.errors import ConflictError, GoneError, RefusedError, UnavailableError
 from tuner.model.decision import Hold
 from tuner.model.happening import ChangeWritten, HoldBegan, SourceFound, SourceLost, TrialEnded
@@ -36,12 +38,12 @@ from tuner.model.record import (
     Sighting,
     Verb,
 )
-from tuner.model.trial import Change, Level, Outcome, Phase, Spread, Trial, Verdict
+from tuner.model.trial import Change, Level, Outcome, Phase, Setting, Spread, Trial, Verdict
 from tuner.model.tuning import Prediction
 from tuner.model.workload import EnvEntry, Kind, Mode, Rollout, Workload, WorkloadKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from tests.e2e.testbed.cluster import Cluster
@@ -159,23 +161,39 @@ class Adapters:
     inventory: ClusterInventory
     records: ClusterRecords
     actuator: ClusterActuator
+    channel: LiveConfigMaps
     reports: list[str]
 
-    def key(self, name: str = "web") -> WorkloadKey:
-        return WorkloadKey(self.namespace, Kind.DEPLOYMENT, name)
+    def key(self, name: str = "web", kind: Kind = Kind.DEPLOYMENT) -> WorkloadKey:
+        return WorkloadKey(self.namespace, kind, name)
 
     def deploy(self, name: str = "web", **options: Any) -> Workload:  # noqa: ANN401 - passed on
         """Apply a Deployment without pods, and wait until it is rolled out."""
         self.cluster.apply([manifest(name, **options)], namespace=self.namespace)
         return self.rolled_out(name)
 
-    def rolled_out(self, name: str = "web") -> Workload:
-        """Wait until the deployment controller is done with a Deployment."""
-        return self.until(lambda: self._complete(name))
+    def deploy_set(self, name: str = "db", **spec: Any) -> Workload:  # noqa: ANN401 - JSON
+        """Apply a StatefulSet without pods, and wait until its controller has looked at it."""
+        found = manifest(name)
+        found["kind"] = "StatefulSet"
+        found["spec"] |= {"serviceName": name, **spec}
+        self.cluster.apply([found], namespace=self.namespace)
+        key = self.key(name, Kind.STATEFUL_SET)
+        return self.until(lambda: self._settled(key, {Rollout.COMPLETE, Rollout.PAUSED}))
 
-    def _complete(self, name: str) -> Workload | None:
+    def rolled_out(self, name: str = "web", kind: Kind = Kind.DEPLOYMENT) -> Workload:
+        """Wait until the controller of its kind is done with a workload."""
+        key = self.key(name, kind)
+        return self.until(lambda: self._settled(key, {Rollout.COMPLETE}), 60.0)
+
+    def _settled(self, key: WorkloadKey, rollouts: Collection[Rollout]) -> Workload | None:
+        workload = self.inventory.fetch(key)
+        return workload if workload.rollout in rollouts else None
+
+    def joined(self, name: str = "web") -> Workload:
+        """A Deployment with its live ConfigMap, both as they are now."""
         workload = self.inventory.fetch(self.key(name))
-        return workload if workload.rollout is Rollout.COMPLETE else None
+        return with_live(workload, self.channel.fetch(self.namespace, "web-gc"), found=True)
 
     def until(self, found: Callable[[], T | None], seconds: float = 20.0) -> T:
         """Poll until something true is found."""
@@ -197,8 +215,11 @@ def manifest(
     *,
     env: tuple[tuple[str, str], ...] = (("ZETA", "1"), ("ALPHA", "2")),
     cause: str | None = None,
+    annotations: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    annotations = {} if cause is None else {"kubernetes.io/change-cause": cause}
+    annotations = dict(annotations or {})
+    if cause is not None:
+        annotations["kubernetes.io/change-cause"] = cause
     entries = [{"name": each, "value": value} for each, value in env]
     return {
         "apiVersion": "apps/v1",
@@ -229,22 +250,23 @@ def adapted(cluster: Cluster, namespace: str, kubeconfig: Path) -> Iterator[Adap
     records = ClusterRecords(
         api, inventory, [namespace], stale_after_seconds=120.0, report=reports.append
     )
-    inventory.start()
-    records.start()
+    channel = LiveConfigMaps(api, [namespace], stale_after_seconds=120.0, report=reports.append)
+    mirrors = (inventory, records, channel)
+    for each in mirrors:
+        each.start()
     try:
-        assert inventory.wait_synced(20.0)
-        assert records.wait_synced(20.0)
-        actuator = ClusterActuator(api)
-        yield Adapters(cluster, namespace, api, inventory, records, actuator, reports)
+        assert all(each.wait_synced(20.0) for each in mirrors)
+        actuator = ClusterActuator(api, channel)
+        yield Adapters(cluster, namespace, api, inventory, records, actuator, channel, reports)
     finally:
-        inventory.stop()
-        records.stop()
+        for each in mirrors:
+            each.stop()
         api.close()
 
 
 @pytest.fixture
 def adapters(cluster: Cluster, namespace: str) -> Iterator[Adapters]:
-    """The adapters with the rights that `tuner/cluster/__init__.py` lists, and no others."""
+    """The adapters with the rights that they need, and no others."""
     rbac = "rbac.authorization.k8s.io"
     metadata = {"name": "adapters", "namespace": namespace}
     read = ["get", "list", "watch"]
@@ -541,6 +563,184 @@ def test_the_users_cause_is_left_alone(adapters: Adapters) -> None:
     assert written.change_cause == "release 7"
     adapters.actuator.clear_cause(written)
     assert adapters.inventory.fetch(adapters.key()).change_cause == "release 7"
+
+
+def test_a_stateful_set_is_changed_and_taken_back_without_a_trace(adapters: Adapters) -> None:
+    workload = adapters.deploy_set()
+    before = adapters.cluster.get("statefulset", "db", "--namespace", adapters.namespace)
+    written = adapters.actuator.write(workload, RAISE, "GOGC unset -> 200")
+    container = written.container("app")
+    assert container is not None
+    assert container.env == {"GOGC": EnvEntry("200", owners=("gc-tuner",))}
+    assert written.template_digest == workload.template_digest
+    assert written.change_cause == "gc-tuner: GOGC unset -> 200"
+    adapters.actuator.clear_cause(adapters.rolled_out("db", Kind.STATEFUL_SET))
+    cleared = adapters.rolled_out("db", Kind.STATEFUL_SET)
+    assert cleared.change_cause is None
+    adapters.actuator.write(cleared, LOWER, "GOGC 200 -> unset")
+    after = adapters.cluster.get("statefulset", "db", "--namespace", adapters.namespace)
+    assert after["spec"] == before["spec"]
+
+
+def test_a_stateful_set_at_a_stale_version_is_not_written(adapters: Adapters) -> None:
+    workload = adapters.deploy_set()
+    adapters.kubectl("annotate", "statefulset", "db", "touched=yes")
+    with pytest.raises(ConflictError, match=r"patch statefulset .*: 409"):
+        adapters.actuator.write(workload, RAISE, "x")
+    assert adapters.inventory.fetch(workload.key).containers == workload.containers
+
+
+def test_the_pods_of_a_stateful_set_get_the_value_one_after_another(adapters: Adapters) -> None:
+    service = SampleService(name="db", namespace=adapters.namespace, kind="StatefulSet")
+    adapters.cluster.apply(service.manifests())
+    workload = adapters.rolled_out("db", Kind.STATEFUL_SET)
+    assert (workload.replicas, workload.ready_replicas, workload.surges) == (2, 2, False)
+    written = adapters.actuator.write(workload, RAISE, "GOGC unset -> 200")
+    assert written.rollout is Rollout.IN_PROGRESS
+    assert adapters.rolled_out("db", Kind.STATEFUL_SET).ready_replicas == 2
+    assert pods_gogc(adapters) == ["200", "200"]
+    adapters.kubectl("rollout", "undo", "statefulset/db")
+    undone = adapters.rolled_out("db", Kind.STATEFUL_SET)
+    container = undone.container("app")
+    assert container is not None
+    assert container.env == {}
+    assert undone.template_digest == workload.template_digest
+    # Other than of a Deployment, only the template is taken back.
+    assert undone.change_cause == "gc-tuner: GOGC unset -> 200"
+
+
+def pods_gogc(adapters: Adapters) -> list[str | None]:
+    pods = adapters.cluster.get("pods", "--namespace", adapters.namespace)["items"]
+    return [
+        {each["name"]: each.get("value") for each in pod["spec"]["containers"][0]["env"]}.get(
+            "GOGC"
+        )
+        for pod in pods
+    ]
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [{"type": "OnDelete"}, {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}],
+)
+def test_a_stateful_set_that_does_not_roll_out_by_itself_is_paused(
+    adapters: Adapters, strategy: dict[str, Any]
+) -> None:
+    assert adapters.deploy_set(updateStrategy=strategy).rollout is Rollout.PAUSED
+
+
+def test_the_record_of_a_stateful_set_is_owned_by_it(adapters: Adapters) -> None:
+    workload = adapters.deploy_set()
+    adapters.records.save(workload, full_record(1.0))
+    assert adapters.records.all() == {workload.key: full_record(1.0)}
+    found = adapters.cluster.get("gct", "statefulset-db", "--namespace", adapters.namespace)
+    (owner,) = found["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"]) == ("StatefulSet", workload.uid)
+
+
+def test_both_kinds_may_have_the_same_name(adapters: Adapters) -> None:
+    one, two = adapters.deploy("same"), adapters.deploy_set("same")
+    for each in (one, two):
+        adapters.records.save(each, full_record(1.0))
+    assert adapters.records.all().keys() == {one.key, two.key}
+    adapters.until(lambda: adapters.inventory.workloads().keys() == {one.key, two.key})
+
+
+def test_a_deployment_surges_by_default_and_not_where_it_is_recreated(adapters: Adapters) -> None:
+    adapters.deploy()
+    patch = '{"spec": {"replicas": 1, "paused": true}}'
+    adapters.kubectl("patch", "deployment", "web", "--patch", patch)
+    assert adapters.inventory.fetch(adapters.key()).surges
+    patch = '{"spec": {"strategy": {"type": "Recreate", "rollingUpdate": null}}}'
+    adapters.kubectl("patch", "deployment", "web", "--patch", patch)
+    assert not adapters.inventory.fetch(adapters.key()).surges
+
+
+def test_the_barrier_stands_under_the_name_that_the_workload_has_for_it(
+    adapters: Adapters,
+) -> None:
+    workload = adapters.deploy(annotations={"gc-tuner.io/barrier-env": "ALPHA"})
+    written = adapters.actuator.write(workload, moved("2", "64", "BARRIER"), "x")
+    container = written.container("app")
+    assert container is not None
+    assert container.literal("BARRIER") == "64"
+    assert written.template_digest == workload.template_digest
+    app = adapters.live()["spec"]["template"]["spec"]["containers"][1]
+    assert app["env"] == [{"name": "ZETA", "value": "1"}, {"name": "ALPHA", "value": "64"}]
+
+
+def test_the_live_channel_changes_its_keys_and_nothing_else(adapters: Adapters) -> None:
+    found = live_config_map("web-gc", adapters.namespace, {"GOGC": "100", "colour": "red"})
+    adapters.cluster.apply([found])
+    adapters.deploy(annotations={"gc-tuner.io/live": "web-gc"})
+    before = adapters.joined()
+    step = Change("app", (Setting("GOGC", "100", "200"), Setting("BARRIER", None, "64")))
+    written = adapters.actuator.write(before, step, "x")
+    assert written.live is not None
+    assert adapters.channel.of(adapters.namespace, "web-gc") is not None
+    container = written.container("app")
+    assert container is not None
+    assert container.env == {
+        "GOGC": EnvEntry("200", owners=("gc-tuner",)),
+        "BARRIER": EnvEntry("64", owners=("gc-tuner",)),
+    }
+    assert adapters.joined() == written
+    data = adapters.cluster.get("configmap", "web-gc", "--namespace", adapters.namespace)["data"]
+    assert data == {"GOGC": "200", "BARRIER": "64", "colour": "red"}
+    assert (written.generation, written.change_cause) == (before.generation, None)
+    adapters.actuator.write(written, step.back, "x")
+    assert adapters.cluster.get("configmap", "web-gc", "--namespace", adapters.namespace)[
+        "data"
+    ] == {"GOGC": "100", "colour": "red"}
+
+
+def test_a_live_config_map_without_any_key_is_filled(adapters: Adapters) -> None:
+    adapters.cluster.apply([live_config_map("web-gc", adapters.namespace, {})])
+    adapters.deploy(annotations={"gc-tuner.io/live": "web-gc"})
+    written = adapters.actuator.write(adapters.joined(), RAISE, "x")
+    assert adapters.joined() == written
+    adapters.actuator.write(written, LOWER, "x")
+    assert [each.env for each in adapters.joined().containers] == [{}] * 3
+
+
+def test_a_live_config_map_at_a_stale_version_is_not_written(adapters: Adapters) -> None:
+    adapters.cluster.apply([live_config_map("web-gc", adapters.namespace, {"GOGC": "100"})])
+    adapters.deploy(annotations={"gc-tuner.io/live": "web-gc"})
+    stale = adapters.joined()
+    adapters.kubectl("label", "configmap", "web-gc", "gc-tuner.io/live-")
+    with pytest.raises(ConflictError, match=r"patch configmap .*: 409"):
+        adapters.actuator.write(stale, RAISE, "x")
+    adapters.kubectl("delete", "configmap", "web-gc")
+    with pytest.raises(GoneError):
+        adapters.actuator.write(stale, RAISE, "x")
+
+
+def test_an_immutable_config_map_is_a_refusal(adapters: Adapters) -> None:
+    adapters.cluster.apply([live_config_map("web-gc", adapters.namespace, {"GOGC": "100"})])
+    adapters.kubectl("patch", "configmap", "web-gc", "--patch", '{"immutable": true}')
+    adapters.deploy(annotations={"gc-tuner.io/live": "web-gc"})
+    with pytest.raises(RefusedError, match="immutable"):
+        adapters.actuator.write(adapters.joined(), RAISE, "x")
+
+
+def test_the_view_of_live_config_maps_follows_their_label(adapters: Adapters) -> None:
+    def seen() -> str | None:
+        settings = adapters.channel.of(adapters.namespace, "web-gc")
+        return None if settings is None else settings.entries["GOGC"].value
+
+    found = live_config_map("web-gc", adapters.namespace, {"GOGC": "100"})
+    label = found["metadata"].pop("labels")
+    adapters.cluster.apply([found])
+    with pytest.raises(GoneError, match="without the label"):
+        adapters.channel.fetch(adapters.namespace, "web-gc")
+    found["metadata"]["labels"] = label
+    adapters.cluster.apply([found])
+    adapters.until(lambda: seen() == "100")
+    adapters.kubectl("patch", "configmap", "web-gc", "--patch", '{"data": {"GOGC": "150"}}')
+    adapters.until(lambda: seen() == "150")
+    adapters.kubectl("label", "configmap", "web-gc", "gc-tuner.io/live-")
+    adapters.until(lambda: seen() is None)
+    assert adapters.reports == []
 
 
 def test_the_view_follows_the_cluster(adapters: Adapters) -> None:
