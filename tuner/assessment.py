@@ -2,29 +2,39 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from tuner.control import propose
+from tuner.control.ceiling import Memory, memory_of
+from tuner.control.danger import danger_of, killed_since
+from tuner.control.latency import Seen
+from tuner.control.memory_limit import text
+from tuner.control.prediction import predict
+from tuner.control.propose import Terms
+from tuner.control.states import Advanced, States, advance_loops
+from tuner.control.tier import tier_of
 from tuner.guards import decide, mode_of
+from tuner.guards.cooldown import cooldown_seconds
+from tuner.guards.orders import stopped
+from tuner.guards.ownership import limit_is_free
 from tuner.guards.situation import Situation
 from tuner.guards.source import source_warming
 from tuner.guards.trial import trial_running
 from tuner.model.decision import Apply, Decision, Hold
 from tuner.model.happening import Assessment
-from tuner.model.policy import LatencyQuantile, Policy, Profile
+from tuner.model.override import NONE, Override
+from tuner.model.policy import ControlLaw, Policy, Profile
+from tuner.model.proposal import GogcMove, Proposal
 from tuner.model.reading import Quantity
 from tuner.model.reason import OPERATOR_WIDE, Reason
 from tuner.model.record import Observed, Recommended, Record, Verb
 from tuner.model.signals import Signals
 from tuner.model.trial import Change, Outcome, Phase, Setting, Trial
-from tuner.model.tuning import Proposal
-from tuner.model.workload import GOGC, Container, Mode, Workload
+from tuner.model.workload import GOGC, GOMEMLIMIT, Container, Mode, Rollout, Workload
 from tuner.signals import choose_container, derive
-from tuner.verification import View, Windows, advance, level, observe
-
-PROFILE_ANNOTATION = "profile"
+from tuner.verification import View, Windows, advance, learn_kill, level, observe
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,17 @@ class SourceState:
     """How long it has answered without a break."""
     trouble: str = ""
     """Why it is unavailable, for people."""
+    alerts: frozenset[str] = frozenset()
+    """Names of the firing alerts that concern the workload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a workload from tick to tick; losing it costs time, never correctness."""
+
+    windows: Windows = field(default_factory=Windows)
+    """Rate windows observed so far."""
+    states: States = field(default_factory=States)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +66,7 @@ class Assessed:
     """The answer, and what has to be kept for the next tick."""
 
     assessment: Assessment
-    windows: Windows
+    kept: Kept
     ended: Outcome | None
     """Outcome of a trial that ended on this tick."""
 
@@ -53,18 +74,20 @@ class Assessed:
 def assess(
     workload: Workload,
     record: Record | None,
-    windows: Windows,
+    kept: Kept,
     source: SourceState,
     policy: Policy,
+    override: Override = NONE,
 ) -> Assessed:
     """Decide on one workload.
 
     Args:
         workload: The workload as it is.
         record: Its record; None where there is none yet.
-        windows: Rate windows observed so far.
+        kept: What the last tick left.
         source: What the metrics source said of it.
         policy: The operator's policy.
+        override: What people have laid down for it.
     """
     mode = mode_of(workload, policy)
     if isinstance(mode, Hold) or mode is Mode.OFF:
@@ -74,54 +97,63 @@ def assess(
             else Hold(Reason.MODE_OFF, "gc-tuner leaves this workload alone")
         )
         answer = _Answer(hold)
-        return Assessed(_assessment(workload, record, Mode.OFF, answer), windows, None)
+        return Assessed(_assessment(workload, record, Mode.OFF, answer), kept, None)
 
-    subject = _subject(workload, record, source, policy)
+    tier = tier_of(workload, policy, override)
+    subject = tier if isinstance(tier, Hold) else _subject(workload, record, source, policy, tier)
     signals = None if isinstance(subject, Hold) else subject.signals
     if signals is not None:
-        setting = (workload.uid, workload.template_digest, signals.container, signals.gogc)
-        windows = observe(
-            windows,
-            signals,
-            setting,
-            rate_window_seconds=policy.timing.rate_window_seconds,
-            keep=policy.trial.patience_windows,
-        )
+        kept = replace(kept, windows=_observed_windows(kept.windows, workload, signals, policy))
     ended = None
     if record is not None:
-        young = isinstance(subject, Hold) and subject.reason is Reason.WARMING_UP
         view = View(
             source.at,
             workload,
             signals,
-            windows,
+            kept.windows,
             policy,
-            quantile=_quantile(workload, policy),
-            warming=young,
+            quantile=_any_tier(tier, policy).latency_quantile,
+            warming=isinstance(subject, Hold) and subject.reason is Reason.WARMING_UP,
         )
         progress = advance(record, view)
         record, ended = progress.record, progress.ended
 
     if record is not None and record.trial is not None and record.trial.phase is Phase.PLANNED:
-        answer = _Answer(_resumed(record.trial, mode, source, policy), signals)
+        answer = _Answer(_resumed(record.trial, mode, source, policy, override), signals)
     elif isinstance(subject, Hold):
         trial = None if record is None else record.trial
         # Young pods are what a change of ours makes: the trial is the reason, not they.
         young = subject.reason is Reason.WARMING_UP
         answer = _Answer((trial_running(trial) if young else None) or subject)
     else:
-        answer = _decided(subject, mode, record, windows, source, policy)
-    return Assessed(_assessment(workload, record, mode, answer), windows, ended)
+        record = _with_kills(subject, record or _blank(mode), policy.law)
+        loops = _advanced(subject, record, kept, source.at, policy)
+        kept = replace(kept, states=loops.states)
+        given = _Given(mode, record, source, policy, override)
+        answer = _decided(subject, given, kept.windows, loops)
+    return Assessed(_assessment(workload, record, mode, answer), kept, ended)
 
 
 @dataclass(frozen=True, slots=True)
 class _Subject:
-    """What is tuned: a container under a profile, with its signals."""
+    """What is tuned: a container under a tier, with its signals."""
 
     workload: Workload
     container: Container
     profile: Profile
     signals: Signals
+    memory: Memory
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a decision goes by besides its subject."""
+
+    mode: Mode
+    record: Record
+    source: SourceState
+    policy: Policy
+    override: Override
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +163,40 @@ class _Answer:
     proposal: Proposal | None = None
 
 
+def _any_tier(tier: Profile | Hold, policy: Policy) -> Profile:
+    """The default one where the workload's own cannot be told."""
+    return policy.profiles[policy.default_profile] if isinstance(tier, Hold) else tier
+
+
+def _observed_windows(
+    windows: Windows, workload: Workload, signals: Signals, policy: Policy
+) -> Windows:
+    setting = (
+        workload.uid,
+        workload.template_digest,
+        signals.container,
+        signals.gogc,
+        signals.gomemlimit_bytes,
+        signals.go_version,
+    )
+    return observe(
+        windows,
+        signals,
+        setting,
+        rate_window_seconds=policy.timing.rate_window_seconds,
+        keep=policy.trial.patience_windows,
+    )
+
+
 def _subject(
-    workload: Workload, record: Record | None, source: SourceState, policy: Policy
+    workload: Workload,
+    record: Record | None,
+    source: SourceState,
+    policy: Policy,
+    profile: Profile,
 ) -> _Subject | Hold:
     if workload.replicas == 0:
         return Hold(Reason.NOT_RUNNING, "scaled to zero")
-    profile = _profile(workload, policy)
-    if isinstance(profile, Hold):
-        return profile
     if source.readings is None:
         return Hold(Reason.SOURCE_UNAVAILABLE, source.trouble)
     chosen = choose_container(workload, source.readings)
@@ -155,51 +213,81 @@ def _subject(
     )
     if isinstance(signals, Hold):
         return signals
-    return _Subject(workload, container, profile, signals)
+    signals = replace(signals, restarts=container.running.restarts)
+    return _Subject(workload, container, profile, signals, memory_of(workload, container))
 
 
-def _profile(workload: Workload, policy: Policy) -> Profile | Hold:
-    name = workload.annotations.get(PROFILE_ANNOTATION, policy.default_profile)
-    profile = policy.profiles.get(name)
-    if profile is not None:
-        return profile
-    return Hold(
-        Reason.ANNOTATION_INVALID,
-        f"annotation gc-tuner.io/{PROFILE_ANNOTATION} reads {name!r}: "
-        f"use one of {', '.join(policy.profiles)}",
+def _with_kills(subject: _Subject, record: Record, law: ControlLaw) -> Record:
+    """The record once a kill for memory is accounted for, by the setting it happened under."""
+    at = subject.container.running.oom_killed_at
+    known = record.learned
+    if at is None or not killed_since(
+        subject.container.running, known.killed_at or _changed_at(record), subject.signals.at
+    ):
+        return record
+    peak = predict(subject.signals, subject.signals.gogc_effective, law).memory_peak_bytes
+    learned = learn_kill(known, peak_bytes=peak, limit_bytes=subject.memory.limit_bytes, at=at)
+    return msgspec.structs.replace(record, learned=learned)
+
+
+def _changed_at(record: Record) -> float | None:
+    """When the setting was last changed, or a change of it came to its end."""
+    times = [record.applied.written_at] if record.applied is not None else []
+    times += [each.at for each in record.history[:1]]
+    return max(times, default=None)
+
+
+def _advanced(
+    subject: _Subject, record: Record, kept: Kept, now: float, policy: Policy
+) -> Advanced:
+    signals, profile = subject.signals, subject.profile
+    at_rest = record.trial is None and subject.workload.rollout is Rollout.COMPLETE
+    return advance_loops(
+        kept.states,
+        signals,
+        subject.memory,
+        profile,
+        Seen(
+            latency_seconds=signals.latency(profile.latency_quantile),
+            gc_share=signals.gc_share,
+            throttled=(signals.throttled_ratio or 0.0) > policy.guards.throttled_ratio,
+            shedding=(signals.barrier_refused_per_second or 0.0) > 0,
+        ),
+        may_step=at_rest and cooldown_seconds(record, profile, now) <= 0,
     )
 
 
-def _quantile(workload: Workload, policy: Policy) -> LatencyQuantile:
-    """Of latency, by which a trial is judged."""
-    profile = _profile(workload, policy)
-    return LatencyQuantile.P95 if isinstance(profile, Hold) else profile.latency_quantile
-
-
-def _decided(
-    subject: _Subject,
-    mode: Mode,
-    record: Record | None,
-    windows: Windows,
-    source: SourceState,
-    policy: Policy,
-) -> _Answer:
-    signals = subject.signals
-    proposal = propose(signals, subject.container, subject.profile, policy.law)
-    if isinstance(proposal, Hold):
-        return _Answer(proposal, signals)
+def _decided(subject: _Subject, given: _Given, windows: Windows, loops: Advanced) -> _Answer:
+    signals, policy, now = subject.signals, given.policy, given.source.at
+    profile = replace(subject.profile, gc_share_target=loops.latency.gc_share_target)
+    killed = killed_since(subject.container.running, _changed_at(given.record), now)
+    terms = Terms(
+        profile=profile,
+        law=policy.law,
+        memory=subject.memory,
+        override=given.override,
+        limit_free=limit_is_free(subject.container, signals.gomemlimit_bytes),
+        correction=loops.states.correction.k,
+        danger=danger_of(signals, subject.memory, policy.guards, killed=killed),
+    )
     situation = Situation(
-        now=source.at,
+        now=now,
         workload=subject.workload,
         container=subject.container,
-        mode=mode,
+        mode=given.mode,
         signals=signals,
-        record=record or _blank(mode),
+        record=given.record,
         windows=windows.signals,
-        source_steady_seconds=source.steady_seconds,
-        profile=subject.profile,
+        source_steady_seconds=given.source.steady_seconds,
+        profile=profile,
         policy=policy,
+        override=given.override,
+        memory=subject.memory,
+        correction=terms.correction,
+        latency=loops.latency,
+        alerts=given.source.alerts,
     )
+    proposal = propose(signals, terms)
     guarded = decide(proposal, situation)
     if isinstance(guarded, Hold):
         return _Answer(guarded, signals, proposal)
@@ -207,23 +295,35 @@ def _decided(
 
 
 def _planned(proposal: Proposal, situation: Situation, windows: Windows) -> Apply:
-    move = Setting(GOGC, situation.container.literal(GOGC), str(proposal.next_gogc))
-    change = Change(proposal.container, (move,))
+    container, gogc, limit = situation.container, proposal.gogc, proposal.memory_limit
+    moves, prediction = [], proposal.prediction
+    if isinstance(gogc, GogcMove):
+        moves.append(Setting(GOGC, container.literal(GOGC), str(gogc.next_gogc)))
+        prediction = gogc.prediction
+    if limit is not None:
+        moves.append(Setting(GOMEMLIMIT, container.literal(GOMEMLIMIT), text(limit.mib)))
     trial = Trial(
-        change=change,
-        reason=Reason.GC_COST if proposal.rises else Reason.MEMORY_CEILING,
-        prediction=proposal.prediction,
-        baseline=level(windows, situation.profile.latency_quantile),
+        change=Change(container.name, tuple(moves)),
+        reason=proposal.reason,
+        prediction=prediction,
+        baseline=level(windows, situation.profile.latency_quantile) if len(windows) else None,
         template_digest=situation.workload.template_digest,
         phase=Phase.PLANNED,
         started_at=situation.now,
         phase_at=situation.now,
     )
+    return Apply(trial, f"{_why(proposal, situation)}: {describe(trial)}")
+
+
+def _why(proposal: Proposal, situation: Situation) -> str:
+    if proposal.danger:
+        return proposal.danger
+    if proposal.reason is Reason.PINNED:
+        return f"as {', '.join(situation.override.entries)} has it"
+    if proposal.reason is Reason.MEMORY_LIMIT:
+        return "GOMEMLIMIT stands behind the memory limit"
     share, target = situation.signals.gc_share, situation.profile.gc_share_target
-    return Apply(
-        trial,
-        f"GC takes {share:.1%} of the CPU, target {target:.1%}: {describe(trial)}",
-    )
+    return f"GC takes {share:.1%} of the CPU, target {target:.1%}"
 
 
 def describe(trial: Trial) -> str:
@@ -236,8 +336,13 @@ def describe(trial: Trial) -> str:
     )
 
 
-def _resumed(trial: Trial, mode: Mode, source: SourceState, policy: Policy) -> Decision:
+def _resumed(
+    trial: Trial, mode: Mode, source: SourceState, policy: Policy, override: Override
+) -> Decision:
     """A plan that stands in the record but not in the workload."""
+    refusal = stopped(override, source.at)
+    if refusal is not None:
+        return refusal
     if policy.dry_run or mode is not Mode.AUTO:
         reason = Reason.DRY_RUN if policy.dry_run else Reason.MODE_RECOMMEND
         return Hold(reason, f"planned before, not written: {describe(trial)}")
@@ -302,8 +407,11 @@ def _whole(value: float | None) -> int | None:
 
 
 def _recommended(proposal: Proposal) -> Recommended:
+    gogc, limit = proposal.gogc, proposal.memory_limit
+    prediction = gogc.target_prediction if isinstance(gogc, GogcMove) else proposal.prediction
     return Recommended(
-        gogc=proposal.target_gogc,
-        cpu_saving_ratio=proposal.target_prediction.cpu_saving_ratio,
-        memory_peak_bytes=proposal.target_prediction.memory_peak_bytes,
+        gogc=gogc.target_gogc if isinstance(gogc, GogcMove) else None,
+        cpu_saving_ratio=prediction.cpu_saving_ratio,
+        memory_peak_bytes=prediction.memory_peak_bytes,
+        memory_limit=None if limit is None else text(limit.mib),
     )

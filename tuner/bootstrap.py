@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
@@ -31,7 +31,8 @@ from tuner.instrumentation.log import LogObserver, build_log, capture_libraries
 from tuner.instrumentation.metrics import MetricsObserver
 from tuner.loop import Loop
 from tuner.model.happening import Happening, SourceLost, TickFailed
-from tuner.ports import Actuator, Inventory, Observer, Records
+from tuner.overrides.source import BookOverrides
+from tuner.ports import Actuator, Inventory, Observer, Overrides, Records
 from tuner.prometheus import Access, PrometheusSource, connect
 from tuner.settings import LogFormat, Settings
 from tuner.shadow import ShadowActuator, ShadowRecords
@@ -123,6 +124,8 @@ class ClusterSide:
     actuator: Actuator
     observers: Sequence[Observer] = ()
     """Whom to tell in the cluster: Events."""
+    overrides: Overrides = field(default_factory=BookOverrides)
+    """What people have laid down."""
 
 
 @contextlib.contextmanager
@@ -210,6 +213,7 @@ def shadowed(cluster: ClusterSide) -> ClusterSide:
         inventory=cluster.inventory,
         records=ShadowRecords(cluster.records),
         actuator=ShadowActuator(),
+        overrides=cluster.overrides,
     )
 
 
@@ -267,6 +271,7 @@ def ready_loop(
             actuator=side.actuator,
             observers=(LogObserver(log), metrics, health, *side.observers, *observers),
             policy=settings.policy(dry_run=dry_run),
+            overrides=side.overrides,
         )
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 
 import msgspec
 
-from tuner.assessment import Assessed, SourceState, assess, describe
+from tuner.assessment import Assessed, Kept, SourceState, assess, describe
 from tuner.errors import (
     ClusterError,
     ConflictError,
@@ -25,6 +25,7 @@ from tuner.model.happening import (
     ChangeWritten,
     Happening,
     HoldBegan,
+    OverridesMoved,
     PhaseReached,
     SourceFound,
     SourceLost,
@@ -33,13 +34,14 @@ from tuner.model.happening import (
     TrialEnded,
     WriteFailed,
 )
+from tuner.model.override import Override
 from tuner.model.policy import Policy
 from tuner.model.reading import Quantity
 from tuner.model.reason import OPERATOR_WIDE, Reason
-from tuner.model.record import Record, meaning_changed
+from tuner.model.record import Record, Sighting, meaning_changed
 from tuner.model.trial import Outcome, Trial
-from tuner.model.workload import Mode, Rollout, Workload, WorkloadKey
-from tuner.ports import Actuator, Inventory, MetricsSource, Observer, Records
+from tuner.model.workload import LiveChannel, Mode, Rollout, Workload, WorkloadKey
+from tuner.ports import Actuator, Inventory, MetricsSource, Observer, Overrides, Records
 from tuner.verification import Windows, abandoned, patched
 
 WRITE_ATTEMPTS = 3
@@ -54,19 +56,21 @@ FleetReadings = Mapping[WorkloadKey, Mapping[str, Mapping[Quantity, float]]]
 class _Seen:
     """What is remembered of a workload between ticks; losing it costs time, never correctness."""
 
-    windows: Windows = field(default_factory=Windows)
+    kept: Kept = field(default_factory=Kept)
     written: Workload | None = None
     """The API server's answer to our last write: newer than a view that lags behind it."""
     unsaved_since: float | None = None
     """Since when the record in the cluster has meant something else than ours does."""
     ended: Outcome | None = None
     """Outcome of a trial that is told of once it is on record."""
+    orders: tuple[str, ...] = ()
+    """Names of the overrides that were last in force."""
 
 
 class Loop:
     """Runs ticks over all workloads. Single-threaded; call ``tick`` from one thread only."""
 
-    def __init__(  # the ports are what they are
+    def __init__(  # noqa: PLR0913 - the ports are what they are
         self,
         *,
         source: MetricsSource,
@@ -75,6 +79,7 @@ class Loop:
         actuator: Actuator,
         observers: Sequence[Observer],
         policy: Policy,
+        overrides: Overrides,
     ) -> None:
         """Take the ports; no I/O before the first tick."""
         self._source = source
@@ -83,10 +88,12 @@ class Loop:
         self._actuator = actuator
         self._observers = observers
         self._policy = policy
+        self._overrides = overrides
         self._seen: dict[WorkloadKey, _Seen] = defaultdict(_Seen)
         self._steady_since: float | None = None
         self._lost_since: float | None = None
         self._stored: MutableMapping[WorkloadKey, Record] = {}
+        self._alerts: Mapping[str, frozenset[str]] = {}
 
     def tick(self, now: float) -> TickEnded | TickFailed:
         """Give every workload its decision, and carry out those that are Apply.
@@ -106,9 +113,12 @@ class Loop:
         for workload in self._ours(fleet, records, readings):
             key = workload.key
             of_workload = None if readings is None else readings.get(key, {})
-            state = SourceState(now, of_workload, self._steady(now), trouble)
+            alerts = self._alerts.get(key.namespace, frozenset()) | self._alerts.get(
+                "", frozenset()
+            )
+            state = SourceState(now, of_workload, self._steady(now), trouble, alerts)
             assessments[key] = self._assess(workload, records.get(key), state)
-        for key, refusal in admit(assessments).items():
+        for key, refusal in admit(assessments, self._policy.guards).items():
             assessments[key] = _held(assessments[key], refusal)
         for key, assessment in assessments.items():
             assessments[key] = self._act(assessment, records.get(key), now)
@@ -134,6 +144,7 @@ class Loop:
         by_workload: dict[WorkloadKey, dict[str, Mapping[Quantity, float]]] = defaultdict(dict)
         for key, reading in readings.containers.items():
             by_workload[key.workload][key.container] = reading
+        self._alerts = readings.alerts
         return by_workload, ""
 
     def _steady(self, now: float) -> float:
@@ -160,20 +171,35 @@ class Loop:
     def _newest(self, view: Workload) -> Workload:
         """The view, or our own last answer while the view lags behind it."""
         written = self._seen[view.key].written
-        if written is None or written.uid != view.uid or view.generation >= written.generation:
+        if written is None or written.uid != view.uid or not _behind(view, written):
             self._seen[view.key].written = None
             return view
         return written
 
     def _assess(self, workload: Workload, record: Record | None, source: SourceState) -> Assessment:
         seen = self._seen[workload.key]
-        assessed: Assessed = assess(workload, record, seen.windows, source, self._policy)
-        seen.windows = assessed.windows
+        sightings = () if record is None else record.sightings
+        first_seen = {each.entry: each.seen_at for each in sightings}
+        resolved = self._overrides.of(workload.key, source.at, first_seen)
+        assessed: Assessed = assess(
+            workload, record, seen.kept, source, self._policy, resolved.override
+        )
+        seen.kept = assessed.kept
         seen.ended = assessed.ended or seen.ended
+        self._tell_orders(workload, resolved.override, source.at)
         trial = assessed.assessment.record.trial
         if trial is not None and _moved(record, trial):
             self._tell(PhaseReached(source.at, workload, trial))
-        return assessed.assessment
+        return _sighted(assessed.assessment, resolved.first_seen)
+
+    def _tell_orders(self, workload: Workload, override: Override, now: float) -> None:
+        """Tell of overrides that took the workload, or released it."""
+        seen = self._seen[workload.key]
+        before, seen.orders = seen.orders, override.entries
+        if before != seen.orders:
+            taken = tuple(name for name in seen.orders if name not in before)
+            released = tuple(name for name in before if name not in seen.orders)
+            self._tell(OverridesMoved(now, workload, override, taken, released))
 
     def _act(self, assessment: Assessment, stored: Record | None, now: float) -> Assessment:
         """Carry out the decision and keep the record; one workload's trouble stays its own."""
@@ -223,7 +249,7 @@ class Loop:
         if isinstance(written, Hold):
             return self._drop(assessment, written, now)
         seen = self._seen[key]
-        seen.written, seen.windows = written, Windows()
+        seen.written, seen.kept = written, replace(seen.kept, windows=Windows())
         record = patched(record, trial, now)
         self._tell(ChangeWritten(now, written, trial))
         return replace(assessment, workload=written, record=record)
@@ -311,6 +337,27 @@ class Loop:
 
 def _held(assessment: Assessment, hold: Hold) -> Assessment:
     return replace(assessment, decision=hold, record=assessment.record.decided(hold))
+
+
+def _sighted(assessment: Assessment, first_seen: Mapping[str, float]) -> Assessment:
+    """The answer with what the record has to remember of the overrides."""
+    sightings = tuple(Sighting(entry, at) for entry, at in sorted(first_seen.items()))
+    record = msgspec.structs.replace(assessment.record, sightings=sightings)
+    return replace(assessment, record=record)
+
+
+def _behind(view: Workload, written: Workload) -> bool:
+    """Whether a view is older than our own last write of it."""
+    if view.live is None or written.live is None:
+        return view.generation < written.generation
+    if view.live.config_map != written.live.config_map:
+        return False
+    return _version(view.live) < _version(written.live)
+
+
+def _version(live: LiveChannel) -> int:
+    # The API server's versions are numbers that grow; what is no number was never written by us.
+    return int(live.resource_version) if live.resource_version.isdecimal() else 0
 
 
 def _new_reason(stored: Record | None, decision: Decision) -> bool:

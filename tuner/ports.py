@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from tuner.model.happening import Happening
+from tuner.model.override import Resolved
 from tuner.model.reading import Readings
 from tuner.model.record import Record
 from tuner.model.trial import Change
@@ -97,6 +98,20 @@ class Actuator(Protocol):
 
         Raises:
             ClusterError: It was not removed.
+        """
+        ...
+
+
+class Overrides(Protocol):
+    """What people have laid down."""
+
+    def of(self, key: WorkloadKey, now: float, first_seen: Mapping[str, float]) -> Resolved:
+        """What applies to a workload.
+
+        Args:
+            key: The workload.
+            now: Seconds since the Unix epoch.
+            first_seen: What the last answer for this workload said is to be remembered.
         """
         ...
 

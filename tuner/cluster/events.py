@@ -23,6 +23,7 @@ from tuner.model.decision import Hold
 from tuner.model.happening import (
     ChangeWritten,
     HoldBegan,
+    OverridesMoved,
     SourceFound,
     SourceLost,
     TrialEnded,
@@ -215,6 +216,8 @@ class EventObserver:
             case HoldBegan(at=at, workload=workload, decision=Hold(reason=why, detail=note)):
                 if self._worth_telling(workload, why, at):
                     found = _on(workload, at, camel_case(why), "Hold", note, warning=True)
+            case OverridesMoved():
+                found = _overrides(happening)
             case SourceLost(at=at, cause=cause, detail=detail):
                 note = f"nothing is changed until the metrics source answers again: {detail}"
                 found = _Occurrence(at, self._operator, True, "SourceLost", "Read", note, cause)
@@ -319,6 +322,14 @@ class EventObserver:
             "reportingController": CONTROLLER,
             "reportingInstance": self._instance,
         }
+
+
+def _overrides(moved: OverridesMoved) -> _Occurrence:
+    taken, released = ", ".join(moved.taken), ", ".join(moved.released)
+    parts = [f"overrides in force: {taken}: {moved.override.reason}"] if taken else []
+    parts += [f"overrides no longer in force: {released}"] if released else []
+    reason = "OverrideTaken" if taken else "OverrideReleased"
+    return _on(moved.workload, moved.at, reason, "Override", "; ".join(parts))
 
 
 def _on(

@@ -1,59 +1,106 @@
 """The memory ceiling: the GOGC at which the heap goal fills the memory that may be used."""
 
 import math
+from dataclasses import dataclass
 
 from tuner.control.gc_cost import gogc_for_share, share_at
 from tuner.model.policy import ControlLaw, MemoryBudget, Profile
 from tuner.model.signals import Signals
 from tuner.model.tuning import Ceiling
-from tuner.model.workload import Container
+from tuner.model.workload import Container, Workload
 from tuner.signals.derive import LIMIT_GOAL_RATIO
 
 ROOM_LEAST_RATIO = 1.25
 """A heap goal under this multiple of the live heap leaves no room: the death spiral is near."""
 SHARE_SHORT = 0.25
 """GC share at the ceiling beyond which memory is what is missing, not tuning."""
+AUTOSCALER_RATIO = 0.85
+"""Share of an autoscaler's memory target that may be used: at the target it would add pods."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a container may use, and what stands behind it; None: not set."""
+
+    request_bytes: int | None
+    limit_bytes: int | None
+    """The smallest that any pod has, now or after its next restart."""
+    autoscaler_bytes: float | None = None
+    """Memory per pod from which on a HorizontalPodAutoscaler adds pods."""
+
+
+def memory_of(workload: Workload, container: Container) -> Memory:
+    """What a container may use.
+
+    A limit resized in place holds for the running pods, the template's for those that come. On the
+    live channel none come.
+    """
+    request, template = container.memory_request_bytes, container.memory_limit_bytes
+    in_force = container.running.memory_limit_bytes
+    if in_force is None or (workload.live is None and template is not None):
+        in_force = min((each for each in (in_force, template) if each is not None), default=None)
+    target = workload.autoscaling.memory_request_target
+    autoscaler = None if target is None or request is None else target * request
+    return Memory(request, in_force, autoscaler)
 
 
 def memory_ceiling(
-    signals: Signals, container: Container, profile: Profile, law: ControlLaw
+    signals: Signals,
+    memory: Memory,
+    profile: Profile,
+    law: ControlLaw,
+    *,
+    backstop_bytes: float | None = None,
 ) -> Ceiling | None:
     """What the container's memory allows; None where neither request nor limit is known.
 
     Rises stop at the budget of the profile: the request by default, since filling a limit far
     above the request invites eviction. GOGC is taken *down* to a ceiling only for the limit, and
-    only where no GOMEMLIMIT stands behind it: giving memory back costs CPU, and an OOM kill is the
-    only thing that is worse.
+    only where no GOMEMLIMIT stands behind it yet: giving memory back costs CPU, and an OOM kill is
+    the only thing that is worse.
+
+    Args:
+        signals: What the container's memory is used for.
+        memory: What it may use.
+        profile: The tier.
+        law: Constants.
+        backstop_bytes: GOMEMLIMIT that will be in force; None: the one that is, if any.
     """
-    request, limit = container.memory_request_bytes, container.memory_limit_bytes
+    request, limit = memory.request_bytes, memory.limit_bytes
     if request is None and limit is None:
         return None
+    backstop = backstop_bytes if backstop_bytes is not None else signals.gomemlimit_bytes
     by_request = request is not None and (
         profile.memory_budget is MemoryBudget.REQUEST or limit is None
     )
-    budget = request if by_request else limit
+    budget, name = (request, "memory request") if by_request else (limit, "memory limit")
     assert budget is not None  # noqa: S101  # one of the two is known
-    rises_to = _gogc(signals, budget, profile)
-    falls_to = math.inf
-    if limit is not None and signals.gomemlimit_bytes is None:
-        falls_to = _gogc(signals, limit, profile)
+    usable = profile.memory_set_point * budget
+    if memory.autoscaler_bytes is not None and AUTOSCALER_RATIO * memory.autoscaler_bytes < usable:
+        usable, name = AUTOSCALER_RATIO * memory.autoscaler_bytes, "autoscaler's memory target"
+        budget = round(memory.autoscaler_bytes)
+    rises_to = _gogc(signals, usable, backstop)
+    within_limit = math.inf
+    if limit is not None:
+        within_limit = _gogc(signals, profile.memory_set_point * limit, backstop)
     # Down to a margin under the ceiling, but only from above it: the gap is the deadband.
-    lowers = falls_to < signals.gogc
+    lowers = signals.gomemlimit_bytes is None and within_limit < signals.gogc
     return Ceiling(
         budget_bytes=budget,
-        budget_name="memory request" if by_request else "memory limit",
-        gogc=falls_to if lowers else rises_to,
+        budget_name=name,
+        gogc=within_limit if lowers else rises_to,
         lowers=lowers,
-        short=limit is not None and _short(signals, _gogc(signals, limit, profile), law),
+        limit_gogc=within_limit,
+        short=limit is not None and _short(signals, within_limit, law),
         limit_sufficient_bytes=_limit_for(signals, SHARE_SHORT, profile, law),
         limit_needed_bytes=_limit_for(signals, profile.gc_share_target, profile, law),
     )
 
 
-def _gogc(signals: Signals, memory_bytes: float, profile: Profile) -> float:
-    mapped = profile.memory_set_point * memory_bytes - signals.unknown_bytes
-    if signals.gomemlimit_bytes is not None:
-        mapped = min(mapped, signals.gomemlimit_bytes)
+def _gogc(signals: Signals, usable_bytes: float, backstop_bytes: float | None) -> float:
+    mapped = usable_bytes - signals.unknown_bytes
+    if backstop_bytes is not None:
+        mapped = min(mapped, backstop_bytes)
     goal = LIMIT_GOAL_RATIO * (mapped - signals.non_heap_bytes)
     return 100 * (goal - signals.live_bytes) / max(signals.live_bytes + signals.stack_bytes, 1.0)
 

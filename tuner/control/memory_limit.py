@@ -89,20 +89,16 @@ def limit_for(
     return LimitAnswer(mib if mib > 0 else None, short)
 
 
-def worth_writing(mib: int, in_force_bytes: float | None, *, container_limit_changed: bool) -> bool:
+def worth_writing(mib: int, in_force_bytes: float | None) -> bool:
     """Whether a limit differs enough from the one in force.
 
     Args:
         mib: The limit that should be in force, MiB.
         in_force_bytes: GOMEMLIMIT in force; None where none is set.
-        container_limit_changed: Whether the container's limit is another than the one that the
-            limit in force was made for.
     """
     if in_force_bytes is None:
         return True
-    if mib * MIB == in_force_bytes:
-        return False
-    return container_limit_changed or abs(mib * MIB / in_force_bytes - 1) >= MOVE_LEAST_RATIO
+    return abs(mib * MIB - in_force_bytes) >= MOVE_LEAST_RATIO * in_force_bytes
 
 
 def start(

@@ -1,55 +1,115 @@
-"""The low select: the smallest of what GC cost asks for, memory allows and the profile bounds."""
+"""How the loops combine: the low select for GOGC, and GOMEMLIMIT behind it."""
 
 import math
+from dataclasses import dataclass
 
-from tuner.control.ceiling import memory_ceiling
+from tuner.control.ceiling import Memory, memory_ceiling
 from tuner.control.gc_cost import gogc_for_share
+from tuner.control.memory_limit import MIB, limit_for, worth_writing
 from tuner.control.prediction import predict
 from tuner.control.rounding import round_down
 from tuner.model.decision import Hold
+from tuner.model.override import NONE, Override
 from tuner.model.policy import ControlLaw, Profile
+from tuner.model.proposal import GogcMove, MemoryLimitMove, Proposal
 from tuner.model.reason import Reason
 from tuner.model.signals import Signals
-from tuner.model.tuning import Ceiling, Limit, Proposal
-from tuner.model.workload import Container
+from tuner.model.tuning import Ceiling, Limit
 
 CYCLES_FOR_A_SHARE = 3
 """Fewest GC cycles per pod in a rate window that make a GC share."""
 GOGC_LEAST = 25
 """No ceiling takes GOGC below this: collecting costs four times the default's CPU there, and what
 is missing is memory."""
+DANGER_MARGIN = 0.8
+"""Share of the limit's ceiling that is used where memory is in danger."""
 
 
-def propose(
-    signals: Signals, container: Container, profile: Profile, law: ControlLaw
-) -> Proposal | Hold:
-    """The GOGC that the loops ask for, before any guard has seen it.
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the loops are to work with, besides what is seen of the service."""
 
-    Returns:
-        A proposal, also where it asks for no change; Hold where GOGC is not a number to tune.
-    """
-    untunable = _untunable(signals, law)
-    if untunable is not None:
-        return untunable
-    ceiling = memory_ceiling(signals, container, profile, law)
-    target, limited_by = _target(signals, ceiling, profile, law)
-    prediction = predict(signals, target, law)
+    profile: Profile
+    """The tier, with what people laid down for the workload."""
+    law: ControlLaw
+    memory: Memory
+    override: Override = NONE
+    limit_free: bool = True
+    """Whether GOMEMLIMIT is ours to write, as far as its owner goes."""
+    correction: float = 1.0
+    """Of the container limit, .85-1; from the memory loop."""
+    danger: str = ""
+    """Why the container's memory is in danger; empty where it is not."""
+
+
+def propose(signals: Signals, terms: Terms) -> Proposal:
+    """What the loops ask for, before any guard has seen it; also where they ask for no change."""
+    limit = _memory_limit(signals, terms)
+    backstop = signals.gomemlimit_bytes if limit is None else float(limit.mib * MIB)
     return Proposal(
-        container=container.name,
-        current_gogc=signals.gogc,
+        gogc=_untunable(signals, terms) or _gogc(signals, terms, backstop),
+        memory_limit=limit,
+        prediction=predict(signals, signals.gogc_effective, terms.law, backstop),
+        danger=terms.danger,
+    )
+
+
+def _memory_limit(signals: Signals, terms: Terms) -> MemoryLimitMove | None:
+    """GOMEMLIMIT to write; None where the one in force will do, or none can be set."""
+    pinned, available = terms.override.pin_memory_limit_bytes, terms.memory.limit_bytes
+    short = False
+    if not terms.limit_free:
+        return None
+    if pinned is not None:
+        mib: int | None = pinned // MIB
+    elif available is not None:
+        answer = limit_for(signals, available, terms.profile.memory_set_point, terms.correction)
+        mib, short = answer.mib, answer.short
+    else:
+        mib = None
+    if mib is None:
+        return None
+    mib = _within(mib, terms)
+    in_force = signals.gomemlimit_bytes
+    if mib < 1 or not (worth_writing(mib, in_force) if pinned is None else mib * MIB != in_force):
+        return None
+    return MemoryLimitMove(in_force, mib, short=short, ordered=pinned is not None)
+
+
+def _within(mib: int, terms: Terms) -> int:
+    """Within the bounds that people laid down, and never over the container's own limit."""
+    override = terms.override
+    if override.memory_limit_lowest_bytes is not None:
+        mib = max(mib, math.ceil(override.memory_limit_lowest_bytes / MIB))
+    if override.memory_limit_highest_bytes is not None:
+        mib = min(mib, override.memory_limit_highest_bytes // MIB)
+    available = terms.memory.limit_bytes
+    return mib if available is None else min(mib, available // MIB)
+
+
+def _gogc(signals: Signals, terms: Terms, backstop_bytes: float | None) -> GogcMove:
+    ceiling = memory_ceiling(
+        signals, terms.memory, terms.profile, terms.law, backstop_bytes=backstop_bytes
+    )
+    # An off that may be tuned is left from the GOGC that would give today's heap goal.
+    current = signals.gogc_effective if math.isinf(signals.gogc) else signals.gogc
+    target, limited_by = _target(signals, current, ceiling, terms)
+    prediction = predict(signals, target, terms.law, backstop_bytes)
+    return GogcMove(
+        current_gogc=current,
         target_gogc=target,
         target_prediction=prediction,
         next_gogc=target,
         prediction=prediction,
         limited_by=limited_by,
         ceiling=ceiling,
+        backstop_bytes=backstop_bytes,
     )
 
 
-def _untunable(signals: Signals, law: ControlLaw) -> Hold | None:
-    if not signals.gogc_uniform:
-        return Hold(Reason.GOGC_DIFFERS, "GOGC differs between the pods")
-    if math.isinf(signals.gogc):
+def _untunable(signals: Signals, terms: Terms) -> Hold | None:
+    """Why GOGC is not a number that the loops can move; None where it is."""
+    if math.isinf(signals.gogc) and not terms.profile.goes_off:
         guarded = signals.gomemlimit_bytes is not None
         return Hold(
             Reason.GOGC_OFF,
@@ -57,7 +117,9 @@ def _untunable(signals: Signals, law: ControlLaw) -> Hold | None:
             if guarded
             else "GOGC is off without a GOMEMLIMIT: the heap grows until the kernel kills",
         )
-    if signals.cycles_per_second < law.slowest_cycles_per_second:
+    if terms.override.pin_gogc is not None or terms.danger:
+        return None
+    if signals.cycles_per_second < terms.law.slowest_cycles_per_second:
         return Hold(
             Reason.GC_IDLE,
             f"{signals.cycles_per_second * 60:.2g} GC cycles a minute per pod: "
@@ -73,9 +135,35 @@ def _untunable(signals: Signals, law: ControlLaw) -> Hold | None:
 
 
 def _target(
-    signals: Signals, ceiling: Ceiling | None, profile: Profile, law: ControlLaw
+    signals: Signals, gogc: float, ceiling: Ceiling | None, terms: Terms
 ) -> tuple[int, Limit]:
-    current = max(round(signals.gogc), 1)
+    """Where GOGC is to end, and what decides it."""
+    current, override = max(round(gogc), 1), terms.override
+    if override.pin_gogc is not None:
+        return override.pin_gogc, Limit.OVERRIDE
+    if terms.danger and ceiling is not None:
+        return _safe(current, ceiling), Limit.DANGER
+    target, limited_by = _low_select(signals, current, ceiling, terms)
+    lowest, highest = override.gogc_lowest, override.gogc_highest
+    if lowest is not None and target < lowest and limited_by is not Limit.CEILING:
+        return lowest, Limit.OVERRIDE
+    if highest is not None and target > highest:
+        return highest, Limit.OVERRIDE
+    return target, limited_by
+
+
+def _safe(current: int, ceiling: Ceiling) -> int:
+    """Never more than today's."""
+    if math.isinf(ceiling.limit_gogc):
+        return current
+    return min(max(round_down(DANGER_MARGIN * ceiling.limit_gogc), GOGC_LEAST), current)
+
+
+def _low_select(
+    signals: Signals, current: int, ceiling: Ceiling | None, terms: Terms
+) -> tuple[int, Limit]:
+    """The smallest of what GC cost asks for, memory allows and the profile bounds."""
+    profile, law = terms.profile, terms.law
     wanted = gogc_for_share(
         signals.gc_share, profile.gc_share_target, signals.gogc_effective, law.alpha
     )

@@ -3,10 +3,9 @@
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
-from tuner.model.tuning import Proposal
 
 
-def baseline(proposal: Proposal, situation: Situation) -> Proposal | Hold:
+def baseline(situation: Situation) -> Hold | None:
     """Refuse until enough rate windows were observed at the present setting."""
     needed = situation.policy.trial.windows
     observed = len(situation.windows)
@@ -15,4 +14,4 @@ def baseline(proposal: Proposal, situation: Situation) -> Proposal | Hold:
             Reason.COLLECTING_BASELINE,
             f"{observed} of {needed} rate windows observed at this setting",
         )
-    return proposal
+    return None

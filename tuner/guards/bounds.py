@@ -4,18 +4,24 @@ from tuner.control.prediction import predict
 from tuner.control.rounding import round_down
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
-from tuner.model.tuning import Limit, Proposal
+from tuner.model.proposal import GogcMove
+from tuner.model.tuning import Limit
 
 
-def bounds(proposal: Proposal, situation: Situation) -> Proposal | Hold:
-    """Clamp to the profile's bounds; a memory ceiling under the lower bound wins over it."""
+def bounds(move: GogcMove, situation: Situation) -> GogcMove | Hold:
+    """Clamp to the profile's bounds.
+
+    A memory ceiling under the lower bound wins over it, and so do people's word and danger.
+    """
+    if move.ordered or move.urgent:
+        return move
     profile, law = situation.profile, situation.policy.law
     lowest = profile.gogc_lowest
-    if proposal.ceiling is not None:
-        lowest = min(lowest, round_down(law.ceiling_margin * proposal.ceiling.gogc))
-    bounded = min(proposal.next_gogc, profile.gogc_highest)
-    if proposal.limited_by is not Limit.CEILING:
+    if move.ceiling is not None:
+        lowest = min(lowest, round_down(law.ceiling_margin * move.ceiling.gogc))
+    bounded = min(move.next_gogc, profile.gogc_highest)
+    if move.limited_by is not Limit.CEILING:
         bounded = max(bounded, lowest)
-    if bounded == proposal.next_gogc:
-        return proposal
-    return proposal.to(bounded, predict(situation.signals, bounded, law))
+    if bounded == move.next_gogc:
+        return move
+    return move.to(bounded, predict(situation.signals, bounded, law, move.backstop_bytes))

@@ -2,21 +2,21 @@
 
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
+from tuner.model.proposal import GogcMove
 from tuner.model.reason import Reason
 from tuner.model.signals import Source
 from tuner.model.trial import Outcome, Verdict
-from tuner.model.tuning import Proposal
 from tuner.verification.verdict import load_moved
 
 
-def evidence(proposal: Proposal, situation: Situation) -> Proposal | Hold:
-    """Refuse to repeat what had no effect or did harm, and to build on a cost never measured."""
+def evidence(move: GogcMove, situation: Situation) -> GogcMove | Hold:
+    """Refuse to repeat what had no effect, and to build on a cost never measured."""
     judged = [each for each in situation.record.history if each.verdict is not Verdict.VOID]
-    if not judged or not proposal.rises:
-        return proposal
+    if not judged or not move.rises or move.ordered:
+        return move
     newest = judged[0]
-    closed = newest.verdict in {Verdict.NO_EFFECT, Verdict.REGRESSED}
-    if closed and newest.rose and not _load_moved(newest, situation):
+    closed = newest.verdict is Verdict.NO_EFFECT and newest.rose
+    if closed and not _load_moved(newest, situation):
         return Hold(
             Reason.DIRECTION_CLOSED,
             f"{newest.change} ended as {newest.verdict.value}: "
@@ -29,7 +29,7 @@ def evidence(proposal: Proposal, situation: Situation) -> Proposal | Hold:
             "the GC share is estimated and no trial has yet taught this workload's marking cost; "
             "exporting go_cpu_classes_gc_total_cpu_seconds_total would settle it",
         )
-    return proposal
+    return move
 
 
 def _load_moved(newest: Outcome, situation: Situation) -> bool:

@@ -1,40 +1,66 @@
-"""Guard over the fleet: one rollout of ours at a time in a namespace, the most useful first."""
+"""Guard over the fleet: few rollouts of ours at a time, the most useful first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tuner.model.decision import Apply, Hold
 from tuner.model.happening import Assessment
+from tuner.model.policy import GuardRules
 from tuner.model.reason import Reason
 from tuner.model.trial import Phase, Trial
 from tuner.model.workload import Mode, Rollout, WorkloadKey
 
-URGENCY = {Reason.ROLLBACK: 0, Reason.MEMORY_CEILING: 1, Reason.GC_COST: 2}
-"""Order in which changes get their turn: undoing harm, then memory safety, then gain."""
+URGENCY = {
+    Reason.ROLLBACK: 0,
+    Reason.DANGER: 1,
+    Reason.PINNED: 2,
+    Reason.MEMORY_CEILING: 3,
+    Reason.MEMORY_LIMIT: 4,
+    Reason.GC_COST: 5,
+}
+"""Order in which changes get their turn: undoing harm, then danger, people's word, memory safety,
+and gain."""
 
 
-def admit(assessments: Mapping[WorkloadKey, Assessment]) -> Mapping[WorkloadKey, Hold]:
-    """Which of the changes have to wait for another workload's rollout, and for whose."""
-    busy = {
-        key.namespace: key.name
+def admit(
+    assessments: Mapping[WorkloadKey, Assessment], rules: GuardRules
+) -> Mapping[WorkloadKey, Hold]:
+    """Which of the changes have to wait for other workloads' rollouts, and for whose.
+
+    The live channel restarts nothing, and waits for nobody.
+    """
+    busy = [
+        key
         for key, each in assessments.items()
         if not isinstance(each.decision, Apply) and _replacing_pods(each)
-    }
+    ]
     waiting = [
         (key, each.decision.trial)
         for key, each in assessments.items()
-        if isinstance(each.decision, Apply)
+        if isinstance(each.decision, Apply) and each.workload.live is None
     ]
     waiting.sort(key=lambda pair: _turn(pair[1]))
     refused: dict[WorkloadKey, Hold] = {}
     for key, trial in waiting:
-        other = busy.get(key.namespace)
-        if other is None or trial.reason is Reason.ROLLBACK:
-            busy.setdefault(key.namespace, key.name)
+        refusal = None if trial.reason is Reason.ROLLBACK else _refusal(key, busy, rules)
+        if refusal is None:
+            busy.append(key)
         else:
-            refused[key] = Hold(
-                Reason.OTHER_ROLLOUT, f"gc-tuner is rolling out {other} in this namespace"
-            )
+            refused[key] = refusal
     return refused
+
+
+def _refusal(key: WorkloadKey, busy: Sequence[WorkloadKey], rules: GuardRules) -> Hold | None:
+    near = [other.name for other in busy if other.namespace == key.namespace]
+    if len(near) >= rules.rollouts_in_namespace:
+        return Hold(
+            Reason.OTHER_ROLLOUT, f"gc-tuner is rolling out {', '.join(near)} in this namespace"
+        )
+    if len(busy) >= rules.rollouts_in_cluster:
+        return Hold(
+            Reason.CHANGE_BUDGET,
+            f"gc-tuner is rolling out {len(busy)} workloads, as many as the settings allow at once",
+        )
+    return None
 
 
 def _turn(trial: Trial) -> tuple[int, float]:
@@ -49,7 +75,7 @@ def _replacing_pods(assessment: Assessment) -> bool:
     workload itself has to tell.
     """
     trial = assessment.record.trial
-    if trial is None:
+    if trial is None or assessment.workload.live is not None:
         return False
     if assessment.mode is Mode.AUTO:
         return trial.phase in {Phase.PLANNED, Phase.ROLLING_OUT}

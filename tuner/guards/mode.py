@@ -3,8 +3,8 @@
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.policy import Policy
+from tuner.model.proposal import GogcMove, Proposal
 from tuner.model.reason import Reason
-from tuner.model.tuning import Proposal
 from tuner.model.workload import Mode, Workload
 
 
@@ -21,14 +21,22 @@ def mode_of(workload: Workload, policy: Policy) -> Mode | Hold:
         )
 
 
-def mode(proposal: Proposal, situation: Situation) -> Proposal | Hold:
+def mode(proposal: Proposal, situation: Situation) -> Hold | None:
     """Refuse what may only be recommended."""
-    wish = (
-        f"would set GOGC {proposal.current_gogc:g} -> {proposal.next_gogc} "
-        f"(CPU {-proposal.prediction.cpu_saving_ratio:+.0%})"
-    )
+    wish = f"would set {_wish(proposal)}"
     if situation.policy.dry_run:
         return Hold(Reason.DRY_RUN, wish)
     if situation.mode is not Mode.AUTO:
         return Hold(Reason.MODE_RECOMMEND, f"{wish}; label gc-tuner.io/mode: auto allows it")
-    return proposal
+    return None
+
+
+def _wish(proposal: Proposal) -> str:
+    gogc, limit = proposal.gogc, proposal.memory_limit
+    parts = []
+    if isinstance(gogc, GogcMove):
+        saving = -gogc.prediction.cpu_saving_ratio
+        parts.append(f"GOGC {gogc.current_gogc:g} -> {gogc.next_gogc} (CPU {saving:+.0%})")
+    if limit is not None:
+        parts.append(str(limit))
+    return ", ".join(parts)

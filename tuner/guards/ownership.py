@@ -2,9 +2,9 @@
 
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
+from tuner.model.proposal import GogcMove
 from tuner.model.reason import Reason
-from tuner.model.tuning import Proposal
-from tuner.model.workload import FIELD_MANAGER, GOGC, Container
+from tuner.model.workload import FIELD_MANAGER, GOGC, GOMEMLIMIT, Container
 
 
 def ownership_of(container: Container, name: str) -> Hold | None:
@@ -34,6 +34,17 @@ def ownership_of(container: Container, name: str) -> Hold | None:
     return None
 
 
-def ownership(proposal: Proposal, situation: Situation) -> Proposal | Hold:
+def limit_is_free(container: Container, gomemlimit_bytes: float | None) -> bool:
+    """Whether GOMEMLIMIT may be written.
+
+    A limit in force that no env entry explains was set by the program itself: automemlimit, or a
+    call of ``debug.SetMemoryLimit``. It would be set again over ours.
+    """
+    if gomemlimit_bytes is not None and GOMEMLIMIT not in container.env:
+        return False
+    return ownership_of(container, GOMEMLIMIT) is None
+
+
+def ownership(move: GogcMove, situation: Situation) -> GogcMove | Hold:
     """Refuse an env entry that is not ours to write."""
-    return ownership_of(situation.container, GOGC) or proposal
+    return ownership_of(situation.container, GOGC) or move

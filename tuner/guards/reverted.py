@@ -3,10 +3,9 @@
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
-from tuner.model.tuning import Proposal
 
 
-def reverted(proposal: Proposal, situation: Situation) -> Proposal | Hold:
+def reverted(situation: Situation) -> Hold | None:
     """Refuse within the pause after a revert: never a fight."""
     at = situation.record.reverted_at
     pause = situation.policy.timing.revert_pause_seconds
@@ -16,4 +15,4 @@ def reverted(proposal: Proposal, situation: Situation) -> Proposal | Hold:
             "someone else took gc-tuner's GOGC away; "
             f"left alone for another {at + pause - situation.now:.0f} s",
         )
-    return proposal
+    return None

@@ -3,7 +3,6 @@
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
-from tuner.model.tuning import Proposal
 from tuner.model.workload import Rollout, Workload
 
 REASONS = {
@@ -21,6 +20,6 @@ def rollout_of(workload: Workload) -> Hold | None:
     return Hold(reason, f"{words}: {workload.ready_replicas} of {workload.replicas} pods ready")
 
 
-def rollout(proposal: Proposal, situation: Situation) -> Proposal | Hold:
+def rollout(situation: Situation) -> Hold | None:
     """Refuse while a rollout is in progress, paused or failing."""
-    return rollout_of(situation.workload) or proposal
+    return rollout_of(situation.workload)

@@ -1,14 +1,16 @@
-"""What a guard may look at besides the proposal."""
+"""What a guard may look at besides the move."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tuner.control.ceiling import Memory
+from tuner.control.latency import LatencyAnswer
 from tuner.model.decision import Hold
 from tuner.model.override import NONE, Override
 from tuner.model.policy import Policy, Profile
+from tuner.model.proposal import GogcMove
 from tuner.model.record import Record
 from tuner.model.signals import Signals
-from tuner.model.tuning import Proposal
 from tuner.model.workload import Container, Mode, Workload
 
 
@@ -29,6 +31,12 @@ class Situation:
     """How long the metrics source has answered without a break."""
     profile: Profile
     policy: Policy
+    memory: Memory
+    """What the container may use."""
+    latency: LatencyAnswer
+    """What the latency loop says."""
+    correction: float = 1.0
+    """Of the memory loop, .85-1."""
     override: Override = NONE
     """What people have laid down for this workload."""
     alerts: frozenset[str] = frozenset()
@@ -37,4 +45,4 @@ class Situation:
 
 Gate = Callable[[Situation], Hold | None]
 """Refuses any change whatever is proposed, or lets it pass."""
-Guard = Callable[[Proposal, Situation], Proposal | Hold]
+Guard = Callable[[GogcMove, Situation], GogcMove | Hold]

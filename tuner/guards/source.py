@@ -3,14 +3,12 @@
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
-from tuner.model.tuning import Proposal
 
 
-def source(proposal: Proposal, situation: Situation) -> Proposal | Hold:
+def source(situation: Situation) -> Hold | None:
     """Refuse until the metrics source has answered for one rate window without a break."""
-    return (
-        source_warming(situation.source_steady_seconds, situation.policy.timing.rate_window_seconds)
-        or proposal
+    return source_warming(
+        situation.source_steady_seconds, situation.policy.timing.rate_window_seconds
     )
 
 

@@ -4,12 +4,11 @@ from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
 from tuner.model.trial import Trial
-from tuner.model.tuning import Proposal
 
 
-def trial(proposal: Proposal, situation: Situation) -> Proposal | Hold:
+def trial(situation: Situation) -> Hold | None:
     """Refuse while the last change has no verdict."""
-    return trial_running(situation.record.trial) or proposal
+    return trial_running(situation.record.trial)
 
 
 def trial_running(running: Trial | None) -> Hold | None:

@@ -2,18 +2,19 @@
 
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
+from tuner.model.proposal import GogcMove
 from tuner.model.reason import Reason
-from tuner.model.tuning import Proposal
 
 
-def worth(proposal: Proposal, situation: Situation) -> Proposal | Hold:
-    """Refuse a rise that saves too little CPU; memory safety needs no gain."""
+def worth(move: GogcMove, situation: Situation) -> GogcMove | Hold:
+    """Refuse a rise that saves too little CPU while latency is met; memory safety needs no gain."""
     least = situation.policy.law.worth_ratio
-    saving = proposal.prediction.cpu_saving_ratio
-    if proposal.rises and saving < least:
+    saving = move.prediction.cpu_saving_ratio
+    slow = situation.latency.missed and situation.latency.obstacle is None
+    if move.rises and not move.ordered and saving < least and not slow:
         return Hold(
             Reason.NOT_WORTH,
-            f"GOGC {proposal.current_gogc:g} -> {proposal.next_gogc} would save {saving:.1%} of "
+            f"GOGC {move.current_gogc:g} -> {move.next_gogc} would save {saving:.1%} of "
             f"the CPU, {least:.0%} is the least that is worth a restart",
         )
-    return proposal
+    return move

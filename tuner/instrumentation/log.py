@@ -11,6 +11,7 @@ from tuner.model.happening import (
     ChangeWritten,
     Happening,
     HoldBegan,
+    OverridesMoved,
     PhaseReached,
     SourceFound,
     SourceLost,
@@ -99,13 +100,8 @@ class LogObserver:
                     predicted_saving_ratio=_rounded(outcome.predicted_saving_ratio),
                     measured_saving_ratio=_rounded(outcome.measured_saving_ratio),
                 )
-            case HoldBegan(workload=workload, decision=decision):
-                log.info(
-                    "hold",
-                    workload=str(workload.key),
-                    reason=decision.reason,
-                    detail=decision.detail,
-                )
+            case HoldBegan() | OverridesMoved():
+                _told(log, happening)
             case WriteFailed(key=key, what=what, detail=detail):
                 log.warning("write failed", workload=str(key), what=what, detail=detail)
             case _:
@@ -125,6 +121,16 @@ class LogObserver:
         else:
             log.debug("cluster still cannot be seen", detail=failed.detail)
         self._tick += 1
+
+
+def _told(log: FilteringBoundLogger, happening: HoldBegan | OverridesMoved) -> None:
+    workload = str(happening.workload.key)
+    if isinstance(happening, HoldBegan):
+        decision = happening.decision
+        log.info("hold", workload=workload, reason=decision.reason, detail=decision.detail)
+    else:
+        taken, released = list(happening.taken), list(happening.released)
+        log.info("overrides moved", workload=workload, taken=taken, released=released)
 
 
 def _change(trial: Trial) -> dict[str, object]:

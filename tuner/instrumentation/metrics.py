@@ -17,6 +17,7 @@ from tuner.model.happening import (
     ChangeWritten,
     Happening,
     HoldBegan,
+    OverridesMoved,
     PhaseReached,
     SourceFound,
     SourceLost,
@@ -25,6 +26,7 @@ from tuner.model.happening import (
     TrialEnded,
     WriteFailed,
 )
+from tuner.model.proposal import GogcMove
 from tuner.model.record import Verb
 from tuner.model.trial import Outcome, Verdict
 from tuner.model.workload import Mode
@@ -131,7 +133,7 @@ class MetricsObserver:
                 self._writes.labels(what, "failed").inc()
             case TrialEnded(outcome=outcome):
                 self._judged(outcome)
-            case PhaseReached() | HoldBegan():
+            case PhaseReached() | HoldBegan() | OverridesMoved():
                 pass
             case _:
                 assert_never(happening)
@@ -187,8 +189,8 @@ class _Fleet(Collector):
             workloads.add_metric([mode.value], modes[mode])
         for key, each in assessments.items():
             names = [key.namespace, key.name]
-            if each.proposal is not None:
-                recommended.add_metric(names, each.proposal.target_gogc)
+            if each.proposal is not None and isinstance(each.proposal.gogc, GogcMove):
+                recommended.add_metric(names, each.proposal.gogc.target_gogc)
             if each.signals is not None:
                 share.add_metric(names, each.signals.gc_share)
         yield from (workloads, recommended, share)

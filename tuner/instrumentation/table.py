@@ -8,8 +8,9 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from tuner.model.decision import Apply
+from tuner.model.decision import Apply, Hold
 from tuner.model.happening import Assessment, Happening, TickEnded
+from tuner.model.proposal import GogcMove
 from tuner.model.signals import Signals, Source
 from tuner.model.workload import Mode, WorkloadKey
 
@@ -113,16 +114,23 @@ def _name(key: WorkloadKey) -> str:
 
 def _gogc(assessment: Assessment) -> Text:
     """GOGC in force, the next value, and the target where it is another one."""
-    signals, proposal = assessment.signals, assessment.proposal
+    signals, move = assessment.signals, _move(assessment)
     if signals is None:
         return Text(_NOTHING)
     now = "off" if math.isinf(signals.gogc) else f"{signals.gogc:.0f}"
-    if proposal is None or now == str(proposal.target_gogc):
+    if move is None or now == str(move.target_gogc):
         return Text(now)
-    text = f"{now} → {proposal.next_gogc}"
-    if proposal.next_gogc != proposal.target_gogc:
-        text += f" ({proposal.target_gogc})"
+    text = f"{now} → {move.next_gogc}"
+    if move.next_gogc != move.target_gogc:
+        text += f" ({move.target_gogc})"
     return Text(text, style="bold")
+
+
+def _move(assessment: Assessment) -> GogcMove | None:
+    proposal = assessment.proposal
+    if proposal is None or isinstance(proposal.gogc, Hold):
+        return None
+    return proposal.gogc
 
 
 def _share(signals: Signals) -> str:
@@ -145,10 +153,10 @@ def _memory(assessment: Assessment) -> str:
 
 def _saving(assessment: Assessment) -> str:
     """Predicted saving at the target, of today's CPU."""
-    proposal = assessment.proposal
-    if proposal is None or proposal.target_gogc == round(proposal.current_gogc):
+    move = _move(assessment)
+    if move is None or move.target_gogc == round(move.current_gogc):
         return _NOTHING
-    return f"{proposal.target_prediction.cpu_saving_ratio:.1%}"
+    return f"{move.target_prediction.cpu_saving_ratio:.1%}"
 
 
 def _decision(assessment: Assessment) -> Text:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tuner.model.decision import Decision
+from tuner.model.override import Override
+from tuner.model.proposal import Proposal
 from tuner.model.record import Record
 from tuner.model.signals import Signals
 from tuner.model.trial import Outcome, Trial
-from tuner.model.tuning import Proposal
 from tuner.model.workload import Mode, Workload, WorkloadKey
 
 
@@ -96,6 +97,20 @@ class HoldBegan:
 
 
 @dataclass(frozen=True, slots=True)
+class OverridesMoved:
+    """Overrides took a workload, or released it."""
+
+    at: float
+    workload: Workload
+    override: Override
+    """What applies now."""
+    taken: tuple[str, ...]
+    """Names of the entries that are new."""
+    released: tuple[str, ...]
+    """Names of the entries that are gone."""
+
+
+@dataclass(frozen=True, slots=True)
 class WriteFailed:
     """A record or a workload could not be written; the tick goes on with the others."""
 
@@ -114,5 +129,6 @@ Happening = (
     | PhaseReached
     | TrialEnded
     | HoldBegan
+    | OverridesMoved
     | WriteFailed
 )

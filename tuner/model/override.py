@@ -1,5 +1,6 @@
 """What the operators of the cluster have laid down for one workload: their word wins."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -49,3 +50,12 @@ class Override:
 
 NONE = Override()
 """Nothing is laid down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """An answer, and what has to be remembered for the next one."""
+
+    override: Override
+    first_seen: Mapping[str, float]
+    """When entries that last for a while were first seen, by their identity."""

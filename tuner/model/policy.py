@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from tuner.model.workload import Mode
 
+GOGC_GREATEST = 999_999
+"""Six digits, percent: what the admission policy lets pass."""
+
 
 class MemoryBudget(StrEnum):
     """What the heap may fill."""
@@ -19,6 +22,14 @@ class LatencyQuantile(StrEnum):
 
     P95 = "p95"
     P99 = "p99"
+
+
+class ProfileName(StrEnum):
+    """Values of the annotation ``gc-tuner.io/profile``."""
+
+    CRITICAL = "critical"
+    NORMAL = "normal"
+    BEST_EFFORT = "best-effort"
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,8 @@ class Learned(Stored, frozen=True):
     """Smallest predicted peak of a setting under which the kernel killed for memory."""
     killed_limit_bytes: int | None = None
     """The container's memory limit at that time."""
+    killed_at: float | None = None
+    """When the newest kill was, of those that are accounted for."""
 
 
 class Barrier(Stored, frozen=True):

@@ -112,6 +112,8 @@ class Trial(Stored, frozen=True):
     phase_at: float
     suspected: bool = False
     """Whether one verdict already found harm; the second in a row takes the change back."""
+    pods: int = 0
+    """Behind the figures since they are measured."""
     restarted: int = 0
     """How often the windows began anew because the number of pods moved."""
 

@@ -1,6 +1,6 @@
 """What the control law asks for, and what it expects of it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
@@ -15,6 +15,10 @@ class Limit(StrEnum):
     """What the memory budget allows."""
     BOUND = "bound"
     """A bound of the profile."""
+    DANGER = "danger"
+    """What is safe for memory that is in danger."""
+    OVERRIDE = "override"
+    """A pin or a bound that people laid down."""
 
 
 class Prediction(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -38,37 +42,11 @@ class Ceiling:
     """GOGC at which the heap goal fills the budget, percent; can be negative."""
     lowers: bool
     """Whether GOGC is taken down to it, rather than only kept from rising past it."""
+    limit_gogc: float
+    """GOGC at which the heap goal fills the container's limit, percent; infinite without one."""
     short: bool
     """Whether the container's limit is too small for the live heap."""
     limit_sufficient_bytes: float
     """The container limit that would end the shortage."""
     limit_needed_bytes: float
     """The container limit that would let the loop reach its target share."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A GOGC that the loops ask for; guards may bring it closer to today's, or refuse it."""
-
-    container: str
-    current_gogc: float
-    """GOGC in force, percent."""
-    target_gogc: int
-    """Where the loops want to end, two significant digits."""
-    target_prediction: Prediction
-    next_gogc: int
-    """The next value to write; the same until a guard clamps the step."""
-    prediction: Prediction
-    """Of next_gogc."""
-    limited_by: Limit
-    ceiling: Ceiling | None
-    """None where neither request nor limit is known."""
-
-    @property
-    def rises(self) -> bool:
-        """Whether the next value is above the one in force."""
-        return self.next_gogc > self.current_gogc
-
-    def to(self, gogc: int, prediction: Prediction) -> "Proposal":
-        """The same proposal with another next value."""
-        return replace(self, next_gogc=gogc, prediction=prediction)

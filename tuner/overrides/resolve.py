@@ -6,25 +6,15 @@ GOMEMLIMIT, each target and the profile are one matter each.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
-from tuner.model.override import Override
+from tuner.model.override import Override, Resolved
 from tuner.model.workload import WorkloadKey
 from tuner.overrides.book import Book
 from tuner.overrides.entry import Bounds, Entry
 
 _OPEN = Bounds()
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """An answer, and what has to be remembered for the next one."""
-
-    override: Override
-    first_seen: Mapping[str, float]
-    """When entries that last for a while were first seen, by their identity."""
 
 
 def resolve(book: Book, key: WorkloadKey, now: float, first_seen: Mapping[str, float]) -> Resolved:

@@ -12,10 +12,11 @@ from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, mode
 from pydantic.alias_generators import to_camel
 
 from tuner.cluster.quantity import memory_bytes
+from tuner.model.duration import parse_duration
+from tuner.model.policy import GOGC_GREATEST, ProfileName
 from tuner.model.workload import Kind
 from tuner.overrides.entry import Bounds, Entry, Match
-from tuner.settings.duration import Duration, parse_duration
-from tuner.settings.operator import GOGC_GREATEST, ProfileName
+from tuner.settings.duration import Duration
 from tuner.settings.section import Count, Ratio, Section
 
 _MEMORY_LEAST_BYTES = 1 << 20

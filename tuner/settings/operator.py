@@ -13,12 +13,14 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tuner.model.policy import (
+    GOGC_GREATEST,
     ControlLaw,
     GuardRules,
     LatencyQuantile,
     MemoryBudget,
     Policy,
     Profile,
+    ProfileName,
     Timing,
     TrialRules,
 )
@@ -30,8 +32,6 @@ from tuner.settings.duration import Duration, format_duration
 from tuner.settings.metrics import MetricsSettings
 from tuner.settings.section import Count, Headers, Names, Number, Ratio, Section
 
-GOGC_GREATEST = 999_999
-"""Six digits: what the admission policy lets pass."""
 FEWEST_SAMPLES = 2
 """A rate needs two samples."""
 
@@ -172,14 +172,6 @@ class ProfileSettings(Section):
             latency_quantile=self.latency_quantile,
             goes_off=self.gogc_off,
         )
-
-
-class ProfileName(StrEnum):
-    """Values of the annotation ``gc-tuner.io/profile``."""
-
-    CRITICAL = "critical"
-    NORMAL = "normal"
-    BEST_EFFORT = "best-effort"
 
 
 class Profiles(Section):

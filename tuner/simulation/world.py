@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 from tuner.loop import Loop
 from tuner.model.happening import TickEnded, TickFailed
 from tuner.model.policy import Policy
+from tuner.overrides.book import Book
+from tuner.overrides.source import BookOverrides
 from tuner.ports import Observer
 from tuner.simulation.cluster import SimulatedCluster
-from tuner.simulation.plant import Service
+from tuner.simulation.service import Service
 from tuner.simulation.source import PlantSource
 
 BEGINNING = 1_000_000_000.0
@@ -22,6 +24,7 @@ class World:
         cluster: Where they run; tests and demos act on it between ticks.
         source: What the loop reads.
         loop: The loop itself, the same as in a real cluster.
+        book: What people have laid down; tests write new ones.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class World:
         )
         self.policy = policy
         self._observers = observers
+        self.book = Book()
         self.loop = self._new_loop()
 
     def restart(self) -> None:
@@ -74,4 +78,5 @@ class World:
             actuator=self.cluster,
             observers=self._observers,
             policy=self.policy,
+            overrides=BookOverrides(lambda: self.book),
         )

@@ -2,6 +2,8 @@
 
 import math
 
+import msgspec
+
 from tuner.model.record import Learned
 from tuner.model.trial import Level
 
@@ -33,4 +35,26 @@ def learn(known: Learned, before: Level, after: Level) -> Learned:
     if known.cost_seconds_per_byte is not None:
         spent_less += known.cost_seconds_per_byte * known.bytes_per_request
         marked_less += known.bytes_per_request
-    return Learned(cost_seconds_per_byte=spent_less / marked_less, bytes_per_request=marked_less)
+    return msgspec.structs.replace(
+        known, cost_seconds_per_byte=spent_less / marked_less, bytes_per_request=marked_less
+    )
+
+
+def learn_kill(known: Learned, *, peak_bytes: int, limit_bytes: int | None, at: float) -> Learned:
+    """A kill for memory, under a setting with this predicted peak.
+
+    The smallest such peak counts, unless the container has more memory now than it had then.
+
+    Args:
+        known: What is known.
+        peak_bytes: Predicted resident memory of the worst pod under the setting in force.
+        limit_bytes: The container's memory limit; None where it is not known.
+        at: When the kernel killed.
+    """
+    peak, then = known.killed_peak_bytes, known.killed_limit_bytes
+    grown = then is not None and limit_bytes is not None and limit_bytes > then
+    if peak is not None and not grown:
+        peak_bytes = min(peak, peak_bytes)
+    return msgspec.structs.replace(
+        known, killed_peak_bytes=peak_bytes, killed_limit_bytes=limit_bytes, killed_at=at
+    )

@@ -4,17 +4,26 @@ from dataclasses import dataclass
 
 import msgspec
 
+from tuner.control.memory_limit import parse
 from tuner.control.prediction import RATIO_DIGITS
 from tuner.model.policy import LatencyQuantile, Policy
 from tuner.model.reason import Reason
 from tuner.model.record import Applied, Record, applied
 from tuner.model.signals import Signals
-from tuner.model.trial import Level, Outcome, Phase, Trial, Verdict
+from tuner.model.trial import Level, Outcome, Phase, Setting, Trial, Verdict
 from tuner.model.tuning import Prediction
-from tuner.model.workload import Rollout, Workload
-from tuner.verification.learning import learn
-from tuner.verification.verdict import Judgement, comparable, judge
+from tuner.model.workload import GOGC, GOMEMLIMIT, Rollout, Workload
+from tuner.verification.learning import learn, learn_kill
+from tuner.verification.verdict import Judgement, comparable, judge, latency_change
 from tuner.verification.windows import Windows, level
+
+KEPT = frozenset({Reason.PINNED, Reason.DANGER})
+"""Reasons whose changes are judged but never taken back: people's word, and memory safety."""
+FRESH_STARTS = 3
+"""How often a trial begins anew because the number of pods moved."""
+TAKE_UP_SECONDS = 300.0
+"""How long the pods may take to show what was written on the live channel; a kubelet refreshes a
+mounted ConfigMap within 90 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +66,41 @@ def _under_way(record: Record, trial: Trial, view: View) -> Progress:
     if view.workload.template_digest != trial.template_digest:
         judgement = Judgement(Verdict.VOID, "the pod template changed", None)
         return _end(record, trial, view.now, judgement)
+    harmed = _killed(record, trial, view)
+    if harmed is not None:
+        return harmed
     if trial.phase is Phase.ROLLING_OUT:
         return _rolling_out(record, trial, view)
     if view.signals is None:
         return _unseen(record, trial, view)
     if trial.phase is Phase.SETTLING:
         return _settling(record, trial, view, view.signals)
-    return _measuring(record, trial, view)
+    return _measuring(record, trial, view, view.signals)
+
+
+def _killed(record: Record, trial: Trial, view: View) -> Progress | None:
+    """The end of a trial in which the kernel killed for memory, or the new pods crash."""
+    container = view.workload.container(trial.change.container)
+    if trial.reason is Reason.ROLLBACK or container is None:
+        return None
+    running = container.running
+    if running.oom_killed_at is not None and running.oom_killed_at > trial.started_at:
+        judgement = Judgement(Verdict.REGRESSED, "the kernel killed it for its memory", None)
+        learned = learn_kill(
+            record.learned,
+            peak_bytes=trial.prediction.memory_peak_bytes,
+            limit_bytes=running.memory_limit_bytes or container.memory_limit_bytes,
+            at=running.oom_killed_at,
+        )
+        record = msgspec.structs.replace(record, learned=learned)
+        if trial.reason is Reason.GC_COST:
+            return _take_back(record, trial, view.now, judgement, None)
+        # What stood there before takes no less memory: the next step goes down, not back.
+        return _end(record, trial, view.now, judgement)
+    if running.crashing_pods and trial.reason not in KEPT:
+        judgement = Judgement(Verdict.REGRESSED, "its pods crash", None)
+        return _take_back(record, trial, view.now, judgement, None)
+    return None
 
 
 def _unseen(record: Record, trial: Trial, view: View) -> Progress:
@@ -130,6 +167,8 @@ def _reverted(record: Record, now: float) -> Progress:
 
 def _rolling_out(record: Record, trial: Trial, view: View) -> Progress:
     rollback = trial.reason is Reason.ROLLBACK
+    if view.workload.live is not None and not rollback:
+        return _taken_up(record, trial, view)
     if view.workload.rollout is Rollout.COMPLETE:
         if rollback:
             return Progress(msgspec.structs.replace(record, trial=None))
@@ -140,18 +179,47 @@ def _rolling_out(record: Record, trial: Trial, view: View) -> Progress:
     return Progress(record)
 
 
+def _taken_up(record: Record, trial: Trial, view: View) -> Progress:
+    """On the live channel no pod restarts: a change is in force when the pods say so."""
+    if view.signals is not None and all(
+        in_force(view.signals, each) for each in trial.change.settings
+    ):
+        return Progress(_with(record, _at(trial, Phase.SETTLING, view.now)))
+    if view.now - trial.phase_at > TAKE_UP_SECONDS:
+        judgement = Judgement(Verdict.VOID, "the pods do not take the values up", None)
+        return _end(record, trial, view.now, judgement)
+    return Progress(record)
+
+
+def in_force(signals: Signals, move: Setting) -> bool:
+    """Whether the pods run with what a setting was written as; True where it cannot be told."""
+    if move.name == GOGC:
+        return (
+            move.after is None
+            or not move.after.isdecimal()
+            or (signals.gogc_uniform and signals.gogc == int(move.after))
+        )
+    if move.name == GOMEMLIMIT:
+        return parse(move.after) == signals.gomemlimit_bytes
+    return True
+
+
 def _settling(record: Record, trial: Trial, view: View, signals: Signals) -> Progress:
     passed = view.now - trial.phase_at
     timing = view.policy.timing
-    rested = passed >= timing.warm_up_seconds + timing.rate_window_seconds
+    warm_up = timing.warm_up_seconds if view.workload.live is None else 0.0
+    rested = passed >= warm_up + timing.rate_window_seconds
     cycled = signals.cycles_per_second * passed >= view.policy.trial.settle_cycles
     everyone = signals.pods_young == 0 and signals.pods >= view.workload.ready_replicas
     if rested and cycled and everyone:
+        trial = msgspec.structs.replace(trial, pods=signals.pods)
         return Progress(_with(record, _at(trial, Phase.MEASURING, view.now)))
     return Progress(record)
 
 
-def _measuring(record: Record, trial: Trial, view: View) -> Progress:
+def _measuring(record: Record, trial: Trial, view: View, signals: Signals) -> Progress:
+    if signals.pods != trial.pods:
+        return _pods_moved(record, trial, view, signals)
     rules, window = view.policy.trial, view.policy.timing.rate_window_seconds
     seen = tuple(each for each in view.windows.signals if each.at > trial.phase_at)
     impatient = view.now - trial.phase_at > rules.patience_windows * window
@@ -173,8 +241,21 @@ def _measuring(record: Record, trial: Trial, view: View) -> Progress:
     return Progress(record)
 
 
+def _pods_moved(record: Record, trial: Trial, view: View, signals: Signals) -> Progress:
+    """The same load over more or fewer pods is another experiment: it begins anew, not for ever."""
+    if trial.restarted == FRESH_STARTS:
+        judgement = Judgement(Verdict.VOID, "the number of pods moved again and again", None)
+        return _end(record, trial, view.now, judgement)
+    again = msgspec.structs.replace(
+        trial, pods=signals.pods, restarted=trial.restarted + 1, phase_at=view.now
+    )
+    return Progress(_with(record, again))
+
+
 def _judged(record: Record, trial: Trial, before: Level, after: Level, view: View) -> Progress:
     judgement = judge(trial, before, after, view.policy.trial)
+    if trial.reason in KEPT:
+        return _end(record, trial, view.now, judgement, after)
     if judgement.verdict is Verdict.REGRESSED and not trial.suspected:
         again = msgspec.structs.replace(trial, suspected=True, phase_at=view.now)
         return Progress(_with(record, again))
@@ -216,6 +297,9 @@ def _end(
         predicted_saving_ratio=trial.prediction.cpu_saving_ratio,
         measured_saving_ratio=_shown(judgement.saving_ratio),
         requests_per_second=after.requests_per_second if after is not None else None,
+        predicted_peak_bytes=trial.prediction.memory_peak_bytes,
+        measured_peak_bytes=after.resident_bytes if after is not None else None,
+        latency_change_ratio=_shown(latency_change(trial.baseline, after)),
     )
     record = record.ended(outcome)
     # A difference within the noise would teach the noise.

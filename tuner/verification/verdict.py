@@ -13,6 +13,8 @@ MEDIAN_PER_MEAN = math.pi / 2
 """Variance of a median over that of a mean, for normal samples."""
 SIGMAS = 3
 """A difference within so many standard errors is noise."""
+MEMORY_SAFETY = frozenset({Reason.MEMORY_CEILING, Reason.MEMORY_LIMIT, Reason.DANGER})
+"""Reasons whose changes are judged by memory: CPU is their price."""
 ERRORS_MORE = 0.01
 """Rise of the 5xx ratio that is harm whatever the CPU says."""
 
@@ -69,18 +71,69 @@ def judge(trial: Trial, before: Level, after: Level, rules: TrialRules) -> Judge
         f"CPU per {unit} {old.median:.3g} s -> {new.median:.3g} s ({change:+.1%}), "
         f"noise {noise:.1%}, predicted {-trial.prediction.cpu_saving_ratio:+.1%}"
     )
-    if trial.reason is Reason.MEMORY_CEILING:
-        fell = after.resident_bytes < before.resident_bytes
+    if trial.reason in MEMORY_SAFETY:
+        held = after.resident_bytes < before.resident_bytes
+        if trial.reason is Reason.MEMORY_LIMIT:
+            # A limit that does not bind changes nothing: that is what it is for.
+            peak = max(before.resident_bytes, trial.prediction.memory_peak_bytes)
+            held = after.resident_bytes <= (1 + rules.harm_ratio) * peak
         words = (
             f"memory {before.resident_bytes / 2**20:.0f} -> {after.resident_bytes / 2**20:.0f} MiB"
             f"; {words}"
         )
-        return Judgement(Verdict.CONFIRMED if fell else Verdict.NO_EFFECT, words, -change)
-    if change > max(rules.harm_ratio, noise):
+        return Judgement(Verdict.CONFIRMED if held else Verdict.NO_EFFECT, words, -change)
+    latency = _latency(before, after, rules)
+    if latency is not None:
+        words += f"; {latency}"
+    if change > max(rules.harm_ratio, noise) or (latency is not None and latency.harmed(rules)):
         return Judgement(Verdict.REGRESSED, words, -change)
-    if -change > max(rules.effect_ratio, noise):
+    if -change > max(rules.effect_ratio, noise) or (latency is not None and latency.helped(rules)):
         return Judgement(Verdict.CONFIRMED, words, -change)
     return Judgement(Verdict.NO_EFFECT, words, -change)
+
+
+@dataclass(frozen=True, slots=True)
+class _Latency:
+    """Two sides of latency."""
+
+    before_seconds: float
+    after_seconds: float
+    noise: float
+
+    def __str__(self) -> str:
+        return (
+            f"latency {1000 * self.before_seconds:.3g} ms -> {1000 * self.after_seconds:.3g} ms "
+            f"({self.change:+.1%}, noise {self.noise:.1%})"
+        )
+
+    @property
+    def change(self) -> float:
+        return self.after_seconds / self.before_seconds - 1
+
+    def harmed(self, rules: TrialRules) -> bool:
+        return self.change > max(rules.harm_ratio, self.noise)
+
+    def helped(self, rules: TrialRules) -> bool:
+        return -self.change > max(rules.effect_ratio, self.noise)
+
+
+def _latency(before: Level, after: Level, rules: TrialRules) -> _Latency | None:
+    """None where either side is not known."""
+    old, new = before.latency_seconds, after.latency_seconds
+    if old is None or new is None or old.median <= 0:
+        return None
+    noise = SIGMAS * standard_error(old, new, after.pods, rules)
+    return _Latency(old.median, new.median, noise)
+
+
+def latency_change(before: Level | None, after: Level | None) -> float | None:
+    """Latency after by before, less 1; None where either is not known."""
+    if before is None or after is None:
+        return None
+    old, new = before.latency_seconds, after.latency_seconds
+    if old is None or new is None or old.median <= 0:
+        return None
+    return new.median / old.median - 1
 
 
 def standard_error(before: Spread, after: Spread, pods: int, rules: TrialRules) -> float:

@@ -4,9 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 from tests.examples import MIB, NOW, container, policy, record, signals, workload
+from tuner.control.ceiling import Memory
+from tuner.control.latency import LatencyAnswer, SetPoint
 from tuner.control.prediction import predict
 from tuner.guards.situation import Situation
-from tuner.model.tuning import Ceiling, Limit, Proposal
+from tuner.model.decision import Hold
+from tuner.model.proposal import GogcMove, Proposal
+from tuner.model.tuning import Ceiling, Limit
 from tuner.model.workload import Mode
 
 POLICY = policy()
@@ -25,6 +29,8 @@ def situation(**changes: Any) -> Situation:  # noqa: ANN401  # handed to replace
         source_steady_seconds=600.0,
         profile=POLICY.profiles["normal"],
         policy=POLICY,
+        memory=Memory(512 * MIB, 1024 * MIB),
+        latency=LatencyAnswer(SetPoint(), 0.04, missed=False),
     )
     return replace(usual, **changes)
 
@@ -36,6 +42,7 @@ def ceiling(**changes: Any) -> Ceiling:  # noqa: ANN401  # as situation
         budget_name="memory request",
         gogc=317.0,
         lowers=False,
+        limit_gogc=764.0,
         short=False,
         limit_sufficient_bytes=235 * MIB,
         limit_needed_bytes=778 * MIB,
@@ -43,11 +50,10 @@ def ceiling(**changes: Any) -> Ceiling:  # noqa: ANN401  # as situation
     return replace(usual, **changes)
 
 
-def proposal(target: int = 200, **changes: Any) -> Proposal:  # noqa: ANN401  # as situation
+def move(target: int = 200, **changes: Any) -> GogcMove:  # noqa: ANN401  # as situation
     """GOGC 100 to the given one in a single step, as the cost loop asks for it."""
     prediction = predict(signals(), target, POLICY.law)
-    usual = Proposal(
-        container="app",
+    usual = GogcMove(
         current_gogc=100.0,
         target_gogc=target,
         target_prediction=prediction,
@@ -55,5 +61,15 @@ def proposal(target: int = 200, **changes: Any) -> Proposal:  # noqa: ANN401  # 
         prediction=prediction,
         limited_by=Limit.COST,
         ceiling=ceiling(),
+    )
+    return replace(usual, **changes)
+
+
+def proposal(gogc: GogcMove | Hold | None = None, **changes: Any) -> Proposal:  # noqa: ANN401
+    """That move of GOGC, and GOMEMLIMIT left as it is."""
+    usual = Proposal(
+        gogc=move() if gogc is None else gogc,
+        memory_limit=None,
+        prediction=predict(signals(), 100.0, POLICY.law),
     )
     return replace(usual, **changes)

@@ -1,0 +1,55 @@
+"""What a workload is to reach: its tier, and over it annotations, and over them overrides."""
+
+from dataclasses import replace
+
+from tuner.model.decision import Hold
+from tuner.model.duration import parse_duration
+from tuner.model.override import Override
+from tuner.model.policy import Policy, Profile
+from tuner.model.reason import Reason
+from tuner.model.workload import Workload
+
+PROFILE = "profile"
+LATENCY_TARGET = "latency-target"
+
+
+def tier_of(workload: Workload, policy: Policy, override: Override) -> Profile | Hold:
+    """The tier with what was said for this workload; Hold where an annotation cannot be used."""
+    name = override.profile or workload.annotations.get(PROFILE, policy.default_profile)
+    profile = policy.profiles.get(name)
+    if profile is None:
+        return _unusable(PROFILE, name, f"use one of {', '.join(policy.profiles)}")
+    target = override.latency_target_seconds
+    if target is None:
+        answer = _latency_target(workload)
+        if isinstance(answer, Hold):
+            return answer
+        target = profile.latency_target_seconds if answer is None else answer
+    share = override.gc_share_target or profile.gc_share_target
+    return replace(
+        profile,
+        latency_target_seconds=target,
+        gc_share_target=share,
+        gc_share_least=min(profile.gc_share_least, share),
+        gogc_lowest=override.gogc_lowest or profile.gogc_lowest,
+        gogc_highest=override.gogc_highest or profile.gogc_highest,
+    )
+
+
+def _latency_target(workload: Workload) -> float | Hold | None:
+    text = workload.annotations.get(LATENCY_TARGET)
+    if text is None:
+        return None
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        return _unusable(LATENCY_TARGET, text, str(error))
+    if seconds <= 0:
+        return _unusable(LATENCY_TARGET, text, "it has to be above 0")
+    return seconds
+
+
+def _unusable(annotation: str, text: str, advice: str) -> Hold:
+    return Hold(
+        Reason.ANNOTATION_INVALID, f"annotation gc-tuner.io/{annotation} reads {text!r}: {advice}"
+    )
