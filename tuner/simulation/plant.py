@@ -35,7 +35,6 @@ P95_OVER_MEAN = math.log(20)
 """Of latency in a queue, whose distribution is exponential."""
 QUOTA_PERIOD_SPREAD = 0.15
 """Standard deviation of the CPU wanted in one period of the quota, by its mean."""
-LONGEST_OVER_TYPICAL_PAUSE = 4.0
 
 
 @dataclass(slots=True)

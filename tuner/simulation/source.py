@@ -1,6 +1,7 @@
 """The plant as a metrics source: what Prometheus would make of its pods."""
 
 import math
+import random
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,8 @@ from tuner.model.reading import ContainerKey, Quantity, Readings
 from tuner.model.workload import WorkloadKey
 from tuner.simulation.cluster import CONTAINER, SimulatedCluster
 from tuner.simulation.plant import Counters, Pod
-from tuner.simulation.service import Service
+from tuner.simulation.service import InForce, Service
+from tuner.simulation.streams import Stream, constant
 
 GOGC_OFF = 1.8e19
 GOMEMLIMIT_UNSET = float(2**63 - 1)
@@ -21,6 +23,7 @@ FLOOR_SECONDS = 600.0
 LOOKBACK_SECONDS = 300.0
 """Age of the newest sample from which on Prometheus no longer shows a series."""
 P99_OVER_P95 = 1.6
+LONGEST_OVER_TYPICAL_PAUSE = 4.0
 
 _COUNTED: dict[Quantity, Callable[[Counters], float]] = {
     Quantity.CPU_CORES: lambda each: each.cpu_seconds,
@@ -29,6 +32,7 @@ _COUNTED: dict[Quantity, Callable[[Counters], float]] = {
     Quantity.REQUESTS_PER_SECOND: lambda each: each.requests,
     Quantity.ERRORS_PER_SECOND: lambda each: each.errors,
 }
+_ALL_ANSWER = constant(0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ class _Sample:
     """What one scrape of a pod brings."""
 
     counters: Counters
+    settings: InForce
+    goroutines: float
     live_bytes: float
     goal_bytes: float
     heap_bytes: float
@@ -88,7 +94,7 @@ class _Window:
     @property
     def derived_bytes(self) -> float | None:
         """Live heap out of heap goal, GOGC and stacks: right while GOGC binds."""
-        gogc, stack_bytes = self.of.pod.settings.gogc, self.of.pod.service.stack_bytes
+        gogc, stack_bytes = self.of.newest.settings.gogc, self.of.pod.service.stack_bytes
         if gogc >= GOGC_OFF:
             return None
         return (100 * self.goal_bytes - gogc * stack_bytes) / (100 + gogc)
@@ -108,6 +114,8 @@ class PlantSource:
     Attributes:
         outage: Why there is no answer; None while there is.
         scraping: Whether the pods can be scraped; False makes a gap in their series.
+        gaps: Share of the scrapes that come to nothing at a time, 0-1, each pod's by itself.
+        alerts: Names of the firing alerts by namespace.
     """
 
     def __init__(
@@ -122,24 +130,19 @@ class PlantSource:
         """
         self.outage: str | None = None
         self.scraping = True
+        self.gaps: Stream = _ALL_ANSWER
+        self.alerts: dict[str, frozenset[str]] = {}
         self._cluster = cluster
         self._window = rate_window_seconds
         self._warm_up = warm_up_seconds
+        self._random = random.Random(0)  # noqa: S311 - not for secrets
         self._scraped: dict[WorkloadKey, dict[str, _Scraped]] = {}
 
     def scrape(self) -> None:
         """Take a sample of every pod that runs."""
         if not self.scraping:
             return
-        now = self._cluster.now
-        self._scraped = {
-            key: {
-                pod.name: self._sampled(key, pod, now)
-                for pod in self._cluster.pods(key)
-                if math.isfinite(pod.ready_at)
-            }
-            for key in self._cluster.services()
-        }
+        self._scraped = {key: self._scrape_pods(key) for key in self._cluster.services()}
 
     def read(self, at: float) -> Readings:
         """All figures as of the last scrape.
@@ -155,15 +158,30 @@ class PlantSource:
             for key, scraped in self._scraped.items()
             if key in services
         }
-        return Readings(at, {key: reading for key, reading in readings.items() if reading})
+        found = {key: reading for key, reading in readings.items() if reading}
+        return Readings(at, found, alerts=dict(self.alerts))
 
-    def _sampled(self, key: WorkloadKey, pod: Pod, now: float) -> _Scraped:
-        known = self._scraped.get(key, {}).get(pod.name)
+    def _scrape_pods(self, key: WorkloadKey) -> dict[str, _Scraped]:
+        now, known = self._cluster.now, self._scraped.get(key, {})
+        lost = self.gaps(now)
+        scraped = {}
+        for pod in self._cluster.pods(key):
+            if not math.isfinite(pod.ready_at):
+                continue
+            if lost <= 0 or self._random.random() >= lost:
+                scraped[pod.name] = self._sampled(known.get(pod.name), pod, now)
+            elif pod.name in known:
+                scraped[pod.name] = known[pod.name]
+        return scraped
+
+    def _sampled(self, known: _Scraped | None, pod: Pod, now: float) -> _Scraped:
         if known is None or known.started_at != pod.started_at:
             known = _Scraped(pod, pod.started_at, deque())
         known.samples.append(
             _Sample(
                 replace(pod.counters),
+                pod.settings,
+                pod.goroutines(),
                 pod.live_bytes(now),
                 pod.goal_bytes,
                 pod.heap_bytes,
@@ -190,22 +208,33 @@ class PlantSource:
         windows = [_Window(each, each.within(at - self._window)) for each in grown]
         reading[Quantity.PODS] = float(len(grown))
         reading[Quantity.SAMPLES_IN_WINDOW] = float(min(len(each.samples) for each in windows))
-        reading |= _settings(grown)
+        reading |= _settings(service, grown)
         reading |= _gauges(service, [each for each in windows if each.samples])
         reading |= _rates(service, [each for each in windows if len(each.samples) > 1])
         return reading
 
 
-def _settings(scraped: Sequence[_Scraped]) -> dict[Quantity, float]:
-    gogc = [min(each.pod.settings.gogc, GOGC_OFF) for each in scraped]
-    limits = [min(each.pod.settings.gomemlimit_bytes, GOMEMLIMIT_UNSET) for each in scraped]
-    return {
+def _settings(service: Service, scraped: Sequence[_Scraped]) -> dict[Quantity, float]:
+    """What is so now, of the worst pod, all of them, or both ends."""
+    settings = [each.newest.settings for each in scraped]
+    gogc = [min(each.gogc, GOGC_OFF) for each in settings]
+    limits = [min(each.gomemlimit_bytes, GOMEMLIMIT_UNSET) for each in settings]
+    thresholds = [each.threshold for each in settings if math.isfinite(each.threshold)]
+    reading = {
         Quantity.GOGC_LOWEST: min(gogc),
         Quantity.GOGC_HIGHEST: max(gogc),
         Quantity.GOMEMLIMIT_BYTES: min(limits),
         Quantity.RESIDENT_BYTES: max(each.newest.resident_bytes for each in scraped),
         Quantity.LIVE_FLOOR_BYTES: max(each.floor_bytes for each in scraped),
+        Quantity.GOROUTINES: max(each.newest.goroutines for each in scraped),
+        Quantity.PROCESSORS: float(math.ceil(service.cores) * len(scraped)),
+        Quantity.GO_VERSION: float(service.go_version),
+        Quantity.PAUSE_LONGEST_SECONDS: LONGEST_OVER_TYPICAL_PAUSE * service.pause_seconds,
     }
+    if thresholds:
+        reading[Quantity.BARRIER_THRESHOLD_LOWEST] = min(thresholds)
+        reading[Quantity.BARRIER_THRESHOLD_HIGHEST] = max(thresholds)
+    return reading
 
 
 def _gauges(service: Service, windows: Sequence[_Window]) -> dict[Quantity, float]:
@@ -227,7 +256,10 @@ def _gauges(service: Service, windows: Sequence[_Window]) -> dict[Quantity, floa
 
 
 def _rates(service: Service, windows: Sequence[_Window]) -> dict[Quantity, float]:
-    """Growth between the oldest and the newest sample of the window, summed over pods."""
+    """Growth between the oldest and the newest sample of the window.
+
+    Summed over pods; what is a share of time, or is not to exceed something, is the worst pod's.
+    """
     if not windows:
         return {}
     rates = {
@@ -240,6 +272,20 @@ def _rates(service: Service, windows: Sequence[_Window]) -> dict[Quantity, float
     if service.runtime_metrics:
         rates[Quantity.GC_CPU_CORES] = sum(
             each.rate(lambda counters: counters.gc_cpu_seconds) for each in windows
+        )
+    rates[Quantity.PAUSE_SECONDS_PER_SECOND] = max(
+        each.rate(lambda counters: counters.pause_seconds) for each in windows
+    )
+    if service.quota:
+        rates[Quantity.THROTTLED_RATIO] = max(
+            each.rate(lambda counters: counters.throttled_seconds) for each in windows
+        )
+    if any(math.isfinite(each.of.newest.settings.threshold) for each in windows):
+        rates[Quantity.BARRIER_REFUSED_PER_SECOND] = sum(
+            each.rate(lambda counters: counters.refused) for each in windows
+        )
+        rates[Quantity.BARRIER_IN_FLIGHT] = max(
+            each.rate(lambda counters: counters.in_flight_seconds) for each in windows
         )
     waited = sum(each.rate(lambda counters: counters.latency_sum_seconds) for each in windows)
     requests = rates[Quantity.REQUESTS_PER_SECOND]

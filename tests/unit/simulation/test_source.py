@@ -6,9 +6,9 @@ import pytest
 
 from tuner.errors import SourceError
 from tuner.model.reading import Quantity
-from tuner.model.workload import GOGC
+from tuner.model.workload import BARRIER, GOGC
 from tuner.simulation import PlantSource, Service, SimulatedCluster
-from tuner.simulation.streams import constant, ramp, step
+from tuner.simulation.streams import constant, gaps, ramp, step
 
 WINDOW, WARM_UP = 60.0, 60.0
 SERVICE = Service(
@@ -144,3 +144,71 @@ def test_in_an_outage_there_is_an_error_and_no_figure() -> None:
     scraped.source.outage = "connection refused"
     with pytest.raises(SourceError, match="connection refused"):
         scraped.read()
+
+
+def test_what_pods_tell_beside_their_heap() -> None:
+    reading = Scraped(replace(SERVICE, quota=True, cores=1.5, goroutines=constant(70))).run(300)
+    assert reading[Quantity.GO_VERSION] == 1_026_008
+    assert reading[Quantity.PROCESSORS] == 4
+    assert 70 < reading[Quantity.GOROUTINES] < 75
+    assert reading[Quantity.PAUSE_SECONDS_PER_SECOND] == pytest.approx(0.9 * 100e-6, rel=0.1)
+    assert reading[Quantity.PAUSE_LONGEST_SECONDS] > SERVICE.pause_seconds
+    assert reading[Quantity.THROTTLED_RATIO] == pytest.approx(0, abs=1e-6)
+    overloaded = replace(SERVICE, quota=True, requests_per_second=constant(9000))
+    assert Scraped(overloaded).run(300)[Quantity.THROTTLED_RATIO] > 0.3
+    assert Quantity.THROTTLED_RATIO not in Scraped().run(300)
+
+
+def test_what_the_barrier_refuses_is_no_answer() -> None:
+    barred = replace(SERVICE, barrier="4", requests_per_second=constant(9000))
+    reading = Scraped(barred).run(300)
+    admitted, refused = (
+        reading[Quantity.REQUESTS_PER_SECOND],
+        reading[Quantity.BARRIER_REFUSED_PER_SECOND],
+    )
+    assert admitted + refused == pytest.approx(9000)
+    assert refused > 1000
+    assert reading[Quantity.ERRORS_PER_SECOND] == 0
+    assert 3 < reading[Quantity.BARRIER_IN_FLIGHT] <= 4
+    thresholds = Quantity.BARRIER_THRESHOLD_LOWEST, Quantity.BARRIER_THRESHOLD_HIGHEST
+    assert [reading[each] for each in thresholds] == [4, 4]
+    assert Quantity.BARRIER_IN_FLIGHT not in Scraped().run(300)
+    assert thresholds[0] not in Scraped().run(300)
+
+
+def test_a_live_write_shows_when_the_pods_have_it() -> None:
+    scraped = Scraped(replace(SERVICE, live=True, barrier="100"))
+    scraped.run(300)
+    scraped.cluster.set_env(scraped.key, GOGC, "200")
+    scraped.cluster.set_env(scraped.key, BARRIER, "50")
+    reading = scraped.run(55)
+    assert (reading[Quantity.GOGC_HIGHEST], reading[Quantity.BARRIER_THRESHOLD_HIGHEST]) == (
+        100,
+        100,
+    )
+    reading = scraped.run(5)
+    assert (reading[Quantity.GOGC_LOWEST], reading[Quantity.BARRIER_THRESHOLD_LOWEST]) == (200, 50)
+    assert reading[Quantity.PODS] == 2
+
+
+def test_single_scrapes_that_are_lost_leave_fewer_samples_and_the_same_rates() -> None:
+    scraped = Scraped()
+    scraped.source.gaps = constant(0.3)
+    reading = scraped.run(300)
+    assert 3 < reading[Quantity.SAMPLES_IN_WINDOW] < 12
+    assert reading[Quantity.REQUESTS_PER_SECOND] == pytest.approx(600)
+
+
+def test_a_gap_in_all_scrapes_makes_the_newest_sample_old() -> None:
+    scraped = Scraped()
+    scraped.source.gaps = gaps(longest=60, every=120, seed=1)
+    ages = [scraped.run(5).get(Quantity.SAMPLE_AGE_SECONDS, 0) for _ in range(240)]
+    assert min(ages) == 0
+    assert 30 < max(ages) <= 65
+
+
+def test_alerts_are_told_by_namespace() -> None:
+    scraped = Scraped()
+    assert scraped.source.read(0).alerts == {}
+    scraped.source.alerts = {"default": frozenset({"Overload"})}
+    assert scraped.source.read(0).alerts == {"default": frozenset({"Overload"})}
