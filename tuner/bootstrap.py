@@ -10,17 +10,23 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
 
 from tuner.cluster import (
     Api,
+    AutoscalerMirror,
     ClusterAccess,
     ClusterActuator,
+    ClusterFleet,
     ClusterInventory,
     ClusterRecords,
     EventObserver,
+    LiveConfigMaps,
+    OverridesWatch,
+    PodMirror,
     operator_pod,
 )
 from tuner.cluster import connect as connect_cluster
@@ -31,6 +37,7 @@ from tuner.instrumentation.log import LogObserver, build_log, capture_libraries
 from tuner.instrumentation.metrics import MetricsObserver
 from tuner.loop import Loop
 from tuner.model.happening import Happening, SourceLost, TickFailed
+from tuner.overrides.document import read_document
 from tuner.overrides.source import BookOverrides
 from tuner.ports import Actuator, Inventory, Observer, Overrides, Records
 from tuner.prometheus import Access, PrometheusSource, connect
@@ -128,6 +135,13 @@ class ClusterSide:
     """What people have laid down."""
 
 
+class _Mirroring(TypedDict):
+    """What all mirrors of the cluster are told."""
+
+    stale_after_seconds: float
+    report: Callable[[str], None]
+
+
 @contextlib.contextmanager
 def open_cluster(
     settings: Settings, stop: threading.Event, log: FilteringBoundLogger
@@ -156,38 +170,41 @@ def open_cluster(
 
     with ExitStack() as stack:
         api = stack.enter_context(closing(connect_cluster(reach)))
-        inventory = ClusterInventory(
+        names = kubernetes.namespaces
+        common = _Mirroring(stale_after_seconds=kubernetes.stale_after, report=report)
+        inventory = ClusterInventory(api, names, **common)
+        live = LiveConfigMaps(api, names, **common)
+        pods = PodMirror(api, names, **common)
+        fleet = ClusterFleet(inventory, pods, AutoscalerMirror(api, names, **common), live)
+        records = ClusterRecords(api, inventory, names, **common)
+        said = settings.overrides
+        overrides = OverridesWatch(
             api,
-            kubernetes.namespaces,
-            stale_after_seconds=kubernetes.stale_after,
-            report=report,
+            said.namespace or _own_namespace(settings),
+            said.name,
+            read=read_document,
+            **common,
         )
-        records = ClusterRecords(
-            api,
-            inventory,
-            kubernetes.namespaces,
-            stale_after_seconds=kubernetes.stale_after,
-            report=report,
-        )
-        for mirror in (inventory, records):
+        mirrors = (fleet, records, overrides)
+        for mirror in mirrors:
             stack.callback(mirror.stop)
             mirror.start()
         events = _events(api, settings, report)
         events.start()
         stack.callback(events.flush, _FLUSH_SECONDS)
-        _wait_synced((inventory, records), stop, kubernetes.timeout)
+        _wait_synced(mirrors, stop, kubernetes.timeout)
         yield ClusterSide(
-            inventory=inventory,
+            inventory=fleet,
             records=records,
-            actuator=ClusterActuator(api),
+            actuator=ClusterActuator(api, live),
             observers=(events,),
+            overrides=BookOverrides(overrides.book),
         )
 
 
 def _events(api: Api, settings: Settings, report: Callable[[str], None]) -> EventObserver:
     """Who we are comes from the pod's downward API; outside of a pod, from the machine."""
-    watched = settings.kubernetes.namespaces
-    namespace = os.environ.get("POD_NAMESPACE") or (watched[0] if watched else "default")
+    namespace = _own_namespace(settings)
     name = os.environ.get("POD_NAME") or None
     return EventObserver(
         api,
@@ -197,8 +214,15 @@ def _events(api: Api, settings: Settings, report: Callable[[str], None]) -> Even
     )
 
 
+def _own_namespace(settings: Settings) -> str:
+    watched = settings.kubernetes.namespaces
+    return os.environ.get("POD_NAMESPACE") or (watched[0] if watched else "default")
+
+
 def _wait_synced(
-    mirrors: Sequence[ClusterInventory | ClusterRecords], stop: threading.Event, seconds: float
+    mirrors: Sequence[ClusterFleet | ClusterRecords | OverridesWatch],
+    stop: threading.Event,
+    seconds: float,
 ) -> None:
     deadline = time.monotonic() + seconds
     for mirror in mirrors:
@@ -282,4 +306,5 @@ def _source(settings: Settings) -> PrometheusSource:
         rate_window_seconds=settings.rate_window,
         warm_up_seconds=settings.warm_up,
         timeout_seconds=settings.prometheus.timeout,
+        alerts=settings.guards.alerts,
     )

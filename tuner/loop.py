@@ -174,7 +174,7 @@ class Loop:
         if written is None or written.uid != view.uid or not _behind(view, written):
             self._seen[view.key].written = None
             return view
-        return written
+        return _as_seen(written, view)
 
     def _assess(self, workload: Workload, record: Record | None, source: SourceState) -> Assessment:
         seen = self._seen[workload.key]
@@ -344,6 +344,15 @@ def _sighted(assessment: Assessment, first_seen: Mapping[str, float]) -> Assessm
     sightings = tuple(Sighting(entry, at) for entry, at in sorted(first_seen.items()))
     record = msgspec.structs.replace(assessment.record, sightings=sightings)
     return replace(assessment, record=record)
+
+
+def _as_seen(written: Workload, view: Workload) -> Workload:
+    """Our own last write, with what the view tells besides of pods and other controllers."""
+    containers = tuple(
+        replace(each, running=known.running) if (known := view.container(each.name)) else each
+        for each in written.containers
+    )
+    return replace(written, containers=containers, autoscaling=view.autoscaling)
 
 
 def _behind(view: Workload, written: Workload) -> bool:

@@ -11,6 +11,7 @@ from tuner.model.policy import Policy
 from tuner.model.record import Record
 from tuner.model.trial import Outcome, Phase, Verdict
 from tuner.model.workload import GOGC, Kind, Rollout, WorkloadKey
+from tuner.overrides.source import BookOverrides
 from tuner.ports import Inventory
 from tuner.settings import Settings
 from tuner.simulation import ControllerDied, Pod, Service, World
@@ -120,6 +121,7 @@ class Stage:
             actuator=self.cluster,
             observers=(self.story,),
             policy=self.world.policy,
+            overrides=BookOverrides(),
         )
 
     def phase(self) -> Phase | None:
