@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from tuner.admission import Admission, admission
 from tuner.control import propose
+from tuner.control.barrier import BarrierState
 from tuner.control.ceiling import Memory, memory_of
 from tuner.control.danger import danger_of, killed_since
 from tuner.control.latency import Seen
@@ -59,6 +61,7 @@ class Kept:
     windows: Windows = field(default_factory=Windows)
     """Rate windows observed so far."""
     states: States = field(default_factory=States)
+    barrier: BarrierState = field(default_factory=BarrierState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class Assessed:
 
     assessment: Assessment
     kept: Kept
+    kept_if_written: Kept
+    """To be kept instead where the decision is carried out."""
     ended: Outcome | None
     """Outcome of a trial that ended on this tick."""
 
@@ -97,7 +102,7 @@ def assess(
             else Hold(Reason.MODE_OFF, "gc-tuner leaves this workload alone")
         )
         answer = _Answer(hold)
-        return Assessed(_assessment(workload, record, Mode.OFF, answer), kept, None)
+        return Assessed(_assessment(workload, record, Mode.OFF, answer), kept, kept, None)
 
     tier = tier_of(workload, policy, override)
     subject = tier if isinstance(tier, Hold) else _subject(workload, record, source, policy, tier)
@@ -130,8 +135,17 @@ def assess(
         loops = _advanced(subject, record, kept, source.at, policy)
         kept = replace(kept, states=loops.states)
         given = _Given(mode, record, source, policy, override)
-        answer = _decided(subject, given, kept.windows, loops)
-    return Assessed(_assessment(workload, record, mode, answer), kept, ended)
+        answer = _decided(subject, given, kept, loops)
+    assessment = _assessment(workload, record, mode, answer)
+    if answer.admission is None:
+        return Assessed(assessment, kept, kept, ended)
+    unwritten = replace(kept, barrier=answer.admission.unwritten)
+    written = replace(kept, barrier=answer.admission.written)
+    if isinstance(answer.decision, Hold) and answer.admission.apply is not None:
+        assessment = replace(assessment, decision=answer.admission.apply)
+    else:
+        written = unwritten
+    return Assessed(assessment, unwritten, written, ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +175,7 @@ class _Answer:
     decision: Decision
     signals: Signals | None = None
     proposal: Proposal | None = None
+    admission: Admission | None = None
 
 
 def _any_tier(tier: Profile | Hold, policy: Policy) -> Profile:
@@ -251,13 +266,13 @@ def _advanced(
             latency_seconds=signals.latency(profile.latency_quantile),
             gc_share=signals.gc_share,
             throttled=(signals.throttled_ratio or 0.0) > policy.guards.throttled_ratio,
-            shedding=(signals.barrier_refused_per_second or 0.0) > 0,
+            shedding=(signals.barrier_refused_per_second or 0.0) > 0 or kept.barrier.offset < 0,
         ),
         may_step=at_rest and cooldown_seconds(record, profile, now) <= 0,
     )
 
 
-def _decided(subject: _Subject, given: _Given, windows: Windows, loops: Advanced) -> _Answer:
+def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _Answer:
     signals, policy, now = subject.signals, given.policy, given.source.at
     profile = replace(subject.profile, gc_share_target=loops.latency.gc_share_target)
     killed = killed_since(subject.container.running, _changed_at(given.record), now)
@@ -277,7 +292,7 @@ def _decided(subject: _Subject, given: _Given, windows: Windows, loops: Advanced
         mode=given.mode,
         signals=signals,
         record=given.record,
-        windows=windows.signals,
+        windows=kept.windows.signals,
         source_steady_seconds=given.source.steady_seconds,
         profile=profile,
         policy=policy,
@@ -289,9 +304,10 @@ def _decided(subject: _Subject, given: _Given, windows: Windows, loops: Advanced
     )
     proposal = propose(signals, terms)
     guarded = decide(proposal, situation)
+    barrier = admission(situation, kept.barrier)
     if isinstance(guarded, Hold):
-        return _Answer(guarded, signals, proposal)
-    return _Answer(_planned(guarded, situation, windows), signals, guarded)
+        return _Answer(guarded, signals, proposal, barrier)
+    return _Answer(_planned(guarded, situation, kept.windows), signals, guarded, barrier)
 
 
 def _planned(proposal: Proposal, situation: Situation, windows: Windows) -> Apply:

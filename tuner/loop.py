@@ -38,9 +38,9 @@ from tuner.model.override import Override
 from tuner.model.policy import Policy
 from tuner.model.reading import Quantity
 from tuner.model.reason import OPERATOR_WIDE, Reason
-from tuner.model.record import Record, Sighting, meaning_changed
+from tuner.model.record import Barrier, Record, Sighting, meaning_changed
 from tuner.model.trial import Outcome, Trial
-from tuner.model.workload import LiveChannel, Mode, Rollout, Workload, WorkloadKey
+from tuner.model.workload import BARRIER, LiveChannel, Mode, Rollout, Workload, WorkloadKey
 from tuner.ports import Actuator, Inventory, MetricsSource, Observer, Overrides, Records
 from tuner.verification import Windows, abandoned, patched
 
@@ -57,6 +57,8 @@ class _Seen:
     """What is remembered of a workload between ticks; losing it costs time, never correctness."""
 
     kept: Kept = field(default_factory=Kept)
+    kept_if_written: Kept = field(default_factory=Kept)
+    """Instead of kept, once the decision of this tick is carried out."""
     written: Workload | None = None
     """The API server's answer to our last write: newer than a view that lags behind it."""
     unsaved_since: float | None = None
@@ -184,7 +186,7 @@ class Loop:
         assessed: Assessed = assess(
             workload, record, seen.kept, source, self._policy, resolved.override
         )
-        seen.kept = assessed.kept
+        seen.kept, seen.kept_if_written = assessed.kept, assessed.kept_if_written
         seen.ended = assessed.ended or seen.ended
         self._tell_orders(workload, resolved.override, source.at)
         trial = assessed.assessment.record.trial
@@ -204,7 +206,9 @@ class Loop:
     def _act(self, assessment: Assessment, stored: Record | None, now: float) -> Assessment:
         """Carry out the decision and keep the record; one workload's trouble stays its own."""
         workload, decision = assessment.workload, assessment.decision
-        if isinstance(decision, Apply):
+        if isinstance(decision, Apply) and decision.trial.change.of(BARRIER) is not None:
+            assessment = self._set_barrier(assessment, decision, now)
+        elif isinstance(decision, Apply):
             assessment = self._carry_out(assessment, decision, now)
         seen, unsaved = self._seen[workload.key], self._worth_keeping(assessment, now)
         if unsaved and self._save(assessment, now):
@@ -254,20 +258,44 @@ class Loop:
         self._tell(ChangeWritten(now, written, trial))
         return replace(assessment, workload=written, record=record)
 
+    def _set_barrier(self, assessment: Assessment, decision: Apply, now: float) -> Assessment:
+        """Write a barrier threshold; what stood there before our first one is kept on record.
+
+        There is no trial: the loop sees within a minute what it did.
+        """
+        key, trial = assessment.workload.key, decision.trial
+        move = trial.change.of(BARRIER)
+        assert move is not None  # noqa: S101  # what brought us here
+        assert move.after is not None  # noqa: S101  # thresholds are set, never removed
+        known = assessment.record.barrier
+        prior = move.before if known is None else known.prior
+        record = msgspec.structs.replace(
+            assessment.record, barrier=Barrier(int(move.after), prior, now)
+        )
+        if known is None and not self._save(replace(assessment, record=record), now):
+            hold = Hold(Reason.CLUSTER_UNAVAILABLE, "what stood there could not be written ahead")
+            return replace(assessment, decision=hold)
+        try:
+            written = self._write(assessment.workload, trial)
+        except ClusterError as error:
+            self._tell(WriteFailed(now, key, "workload", str(error)))
+            return replace(assessment, decision=_hold_for(error))
+        if isinstance(written, Hold):
+            return replace(assessment, decision=written)
+        seen = self._seen[key]
+        seen.written, seen.kept = written, seen.kept_if_written
+        self._tell(ChangeWritten(now, written, trial))
+        return replace(assessment, workload=written, record=record)
+
     def _unwritten(
         self, assessment: Assessment, trial: Trial, error: ClusterError, now: float
     ) -> Assessment:
         """Hold after a write that failed; the plan stays on record where there is reason to."""
         self._tell(WriteFailed(now, assessment.workload.key, "workload", str(error)))
-        match error:
-            case ConflictError():
-                words = f"it changed under each of {WRITE_ATTEMPTS} attempts to write"
-                hold = Hold(Reason.WORKLOAD_CHANGED, words)
-            case RefusedError() | GoneError():
-                hold = Hold(Reason.WRITE_REFUSED, str(error))
-            case _:
-                # Whether it was written is not known: the plan lets the next tick see.
-                return _held(assessment, Hold(Reason.CLUSTER_UNAVAILABLE, str(error)))
+        hold = _hold_for(error)
+        if hold.reason is Reason.CLUSTER_UNAVAILABLE:
+            # Whether it was written is not known: the plan lets the next tick see.
+            return _held(assessment, hold)
         if trial.reason is Reason.ROLLBACK and not isinstance(error, GoneError):
             return _held(assessment, hold)  # harm is not given up on: tried again next tick
         return self._drop(assessment, hold, now)
@@ -367,6 +395,17 @@ def _behind(view: Workload, written: Workload) -> bool:
 def _version(live: LiveChannel) -> int:
     # The API server's versions are numbers that grow; what is no number was never written by us.
     return int(live.resource_version) if live.resource_version.isdecimal() else 0
+
+
+def _hold_for(error: ClusterError) -> Hold:
+    match error:
+        case ConflictError():
+            words = f"it changed under each of {WRITE_ATTEMPTS} attempts to write"
+            return Hold(Reason.WORKLOAD_CHANGED, words)
+        case RefusedError() | GoneError():
+            return Hold(Reason.WRITE_REFUSED, str(error))
+        case _:
+            return Hold(Reason.CLUSTER_UNAVAILABLE, str(error))
 
 
 def _new_reason(stored: Record | None, decision: Decision) -> bool:

@@ -204,6 +204,8 @@ class EventObserver:
     def _occurrence(self, happening: Happening) -> _Occurrence | None:
         found: _Occurrence | None = None
         match happening:
+            case ChangeWritten(trial=trial) if trial.reason is Reason.BARRIER:
+                pass  # under load it moves every minute: the log and the metrics tell
             case ChangeWritten(at=at, workload=workload, trial=trial):
                 saving = trial.prediction.cpu_saving_ratio
                 note = f"{_words(trial.change)}, predicted CPU {-saving:+.1%}"

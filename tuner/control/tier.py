@@ -11,6 +11,7 @@ from tuner.model.workload import Workload
 
 PROFILE = "profile"
 LATENCY_TARGET = "latency-target"
+BARRIER_BASE = "barrier-base"
 
 
 def tier_of(workload: Workload, policy: Policy, override: Override) -> Profile | Hold:
@@ -19,6 +20,9 @@ def tier_of(workload: Workload, policy: Policy, override: Override) -> Profile |
     profile = policy.profiles.get(name)
     if profile is None:
         return _unusable(PROFILE, name, f"use one of {', '.join(policy.profiles)}")
+    base = workload.annotations.get(BARRIER_BASE, "1")
+    if not base.isdecimal() or int(base) < 1:
+        return _unusable(BARRIER_BASE, base, "write a whole number of requests, from 1 up")
     target = override.latency_target_seconds
     if target is None:
         answer = _latency_target(workload)

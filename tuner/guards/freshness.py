@@ -11,23 +11,20 @@ from tuner.model.workload import FIELD_MANAGER, Container, Workload
 def objection_to(trial: Trial, fresh: Workload, decided_on: Workload) -> Hold | None:
     """Why a planned change must not be written to the workload as it is now; None where it may.
 
-    A rollback out of our own rollout does not wait for that rollout to end. Nor does a change that
+    A rollback out of our own rollout does not wait for that rollout to end, and the live channel
+    for none. Nor does a change that
     stands there already, in our name: its answer was lost, and the view is not there yet. Writing
     it again changes nothing, and keeps what stood there before on record.
     """
     container = fresh.container(trial.change.container)
-    if (
-        container is None
-        or fresh.uid != decided_on.uid
-        or fresh.label_mode != decided_on.label_mode
-        or fresh.template_digest != trial.template_digest
-    ):
+    if container is None or _another(trial, fresh, decided_on):
         return Hold(Reason.WORKLOAD_CHANGED, "the workload changed since it was decided on")
+    if fresh.live is not None and fresh.live.trouble:
+        return Hold(Reason.LIVE_CHANNEL_INVALID, fresh.live.trouble)
     moves = trial.change.settings
-    for move in moves:
-        owned = ownership_of(container, move.name)
-        if owned is not None:
-            return owned
+    owned = filter(None, (ownership_of(container, move.name) for move in moves))
+    if (foreign := next(owned, None)) is not None:
+        return foreign
     if all(_stands(container, move) for move in moves):
         return None
     for move in moves:
@@ -37,7 +34,23 @@ def objection_to(trial: Trial, fresh: Workload, decided_on: Workload) -> Hold | 
                 f"{move.name} reads {container.literal(move.name) or 'unset'}, "
                 f"it was {move.before or 'unset'} when the change was decided on",
             )
-    return None if trial.reason is Reason.ROLLBACK else rollout_of(fresh)
+    if trial.reason is Reason.ROLLBACK or fresh.live is not None:
+        return None
+    return rollout_of(fresh)
+
+
+def _another(trial: Trial, fresh: Workload, decided_on: Workload) -> bool:
+    """Whether the workload is no longer the one that was decided on."""
+    return (
+        fresh.uid != decided_on.uid
+        or fresh.label_mode != decided_on.label_mode
+        or fresh.template_digest != trial.template_digest
+        or _channel(fresh) != _channel(decided_on)
+    )
+
+
+def _channel(workload: Workload) -> str:
+    return "" if workload.live is None else workload.live.config_map
 
 
 def _stands(container: Container, move: Setting) -> bool:
