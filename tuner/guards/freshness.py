@@ -1,5 +1,7 @@
 """The last look before a write: is the workload, read afresh, still the one that was decided on?"""
 
+from collections.abc import Iterator, Sequence
+
 from tuner.guards.ownership import ownership_of
 from tuner.guards.rollout import rollout_of
 from tuner.model.decision import Hold
@@ -21,22 +23,28 @@ def objection_to(trial: Trial, fresh: Workload, decided_on: Workload) -> Hold | 
         return Hold(Reason.WORKLOAD_CHANGED, "the workload changed since it was decided on")
     if fresh.live is not None and fresh.live.trouble:
         return Hold(Reason.LIVE_CHANNEL_INVALID, fresh.live.trouble)
-    moves = trial.change.settings
-    owned = filter(None, (ownership_of(container, move.name) for move in moves))
-    if (foreign := next(owned, None)) is not None:
-        return foreign
-    if all(_stands(container, move) for move in moves):
-        return None
-    for move in moves:
-        if container.literal(move.name) != move.before:
-            return Hold(
-                Reason.WORKLOAD_CHANGED,
-                f"{move.name} reads {container.literal(move.name) or 'unset'}, "
-                f"it was {move.before or 'unset'} when the change was decided on",
-            )
-    if trial.reason is Reason.ROLLBACK or fresh.live is not None:
+    refusal = next(filter(None, _of_moves(trial.change.settings, container)), None)
+    if refusal is not None or trial.reason is Reason.ROLLBACK or fresh.live is not None:
+        return refusal
+    if all(_stands(container, move) for move in trial.change.settings):
         return None
     return rollout_of(fresh)
+
+
+def _of_moves(moves: Sequence[Setting], container: Container) -> Iterator[Hold | None]:
+    """Why each move must not be made; None where it may."""
+    for move in moves:
+        yield ownership_of(container, move.name)
+    if all(_stands(container, move) for move in moves):
+        return
+    for move in moves:
+        now = container.literal(move.name)
+        if now != move.before:
+            yield Hold(
+                Reason.WORKLOAD_CHANGED,
+                f"{move.name} reads {now or 'unset'}, "
+                f"it was {move.before or 'unset'} when the change was decided on",
+            )
 
 
 def _another(trial: Trial, fresh: Workload, decided_on: Workload) -> bool:
