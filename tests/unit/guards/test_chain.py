@@ -1,8 +1,10 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.examples import (
+    MIB,
     NOW,
     OURS,
     applied_gogc,
@@ -14,65 +16,131 @@ from tests.examples import (
     trial,
     workload,
 )
-from tests.unit.guards.situations import POLICY, proposal, situation
+from tests.unit.guards.situations import POLICY, ceiling, move, proposal, situation
+from tuner.control.ceiling import Memory
 from tuner.control.prediction import predict
 from tuner.guards import decide
 from tuner.model.decision import Hold
+from tuner.model.override import Override
+from tuner.model.policy import GuardRules
+from tuner.model.proposal import GogcMove, MemoryLimitMove, Proposal
 from tuner.model.reason import Reason
+from tuner.model.record import Record
+from tuner.model.signals import Signals
 from tuner.model.trial import Phase, Verdict
-from tuner.model.tuning import Proposal
-from tuner.model.workload import GOGC, EnvEntry, Mode, Rollout
+from tuner.model.tuning import Limit, Prediction
+from tuner.model.workload import (
+    GOGC,
+    GOMEMLIMIT,
+    Autoscaling,
+    Container,
+    EnvEntry,
+    LiveChannel,
+    Mode,
+    Rollout,
+    Running,
+    Workload,
+)
 
 FOREIGN = EnvEntry("100", owners=("helm",))
-HARMED = outcome(Verdict.REGRESSED)
+HARMED = outcome(Verdict.REGRESSED, at=NOW - 1000)
 APPLIED = applied_gogc("200")
+IDLE = outcome(Verdict.NO_EFFECT)
+BACKSTOP = MemoryLimitMove(None, 900)
+FULL = (signals(),) * 5
+GROWING = tuple(signals(live_bytes=live * MIB) for live in (500.0, 520.0, 540.0, 570.0, 600.0))
 
-ORDER: list[tuple[Reason, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
-    # reason, and what of situation, record and proposal brings it about
-    (Reason.OWNED_BY_OTHER, {"container": container(env={GOGC: FOREIGN})}, {}, {}),
-    (Reason.REVERTED_BY_OTHER, {}, {"reverted_at": NOW}, {}),
-    (Reason.TRIAL_RUNNING, {}, {"trial": trial(phase=Phase.MEASURING)}, {}),
-    (Reason.ROLLOUT_IN_PROGRESS, {"workload": workload(rollout=Rollout.IN_PROGRESS)}, {}, {}),
-    (Reason.NOT_WORTH, {"signals": signals(gc_share=0.01)}, {}, {}),
-    (Reason.MEMORY_BUDGET_UNKNOWN, {}, {}, {"ceiling": None}),
-    (Reason.DIRECTION_CLOSED, {}, {"history": (HARMED,)}, {}),
-    (Reason.MODE_RECOMMEND, {"mode": Mode.RECOMMEND}, {}, {}),
-    (Reason.COOLDOWN, {}, {"applied": APPLIED}, {}),
-    (Reason.SOURCE_WARMING, {"source_steady_seconds": 0.0}, {}, {}),
-    (Reason.COLLECTING_BASELINE, {"windows": ()}, {}, {}),
+ROWS: list[tuple[Reason, dict[str, Any]]] = [
+    # What brings each refusal about, first to last; a part is changed, the others stay.
+    (Reason.FROZEN, {"override": Override(entries=("sale",), frozen=True)}),
+    (Reason.REVERTED_BY_OTHER, {"record.reverted_at": NOW}),
+    (Reason.LIVE_CHANNEL_INVALID, {"workload.live": LiveChannel("cart", trouble="not there")}),
+    (Reason.CONTAINER_SMALL, {"memory": Memory(32 * MIB, 32 * MIB)}),
+    (Reason.TRIAL_RUNNING, {"record.trial": trial(phase=Phase.MEASURING)}),
+    (Reason.ROLLOUT_IN_PROGRESS, {"workload.rollout": Rollout.IN_PROGRESS}),
+    (Reason.RESIZE_PENDING, {"container.running": Running(resizing=True)}),
+    (Reason.GOGC_DIFFERS, {"signals.gogc_uniform": False}),
+    (Reason.IN_PROCESS_TUNER, {"container.env": {GOGC: replace(OURS, value="400")}}),
+    (Reason.OWNED_BY_OTHER, {"container.env": {GOGC: FOREIGN}}),
+    (Reason.VERTICAL_AUTOSCALER, {"workload.autoscaling": Autoscaling(vertical="cart")}),
+    (Reason.NOT_WORTH, {"signals.gc_share": 0.01}),
+    (Reason.MEMORY_BUDGET_UNKNOWN, {"move.ceiling": None}),
+    (Reason.QUARANTINED, {"record.history": (HARMED,)}),
+    (Reason.LEAK_SUSPECTED, {"windows": GROWING, "signals.live_bytes": 600.0 * MIB}),
+    (Reason.DIRECTION_CLOSED, {"record.history": (IDLE,)}),
+    (Reason.MODE_RECOMMEND, {"mode": Mode.RECOMMEND}),
+    (Reason.COOLDOWN, {"record.applied": APPLIED}),
+    (Reason.SOURCE_WARMING, {"source_steady_seconds": 0.0}),
+    (Reason.COLLECTING_BASELINE, {"windows": FULL[:4]}),
+    (Reason.FEW_REPLICAS, {"workload.ready_replicas": 1}),
+    (Reason.CHANGE_WINDOW, {"closed": "opens on Monday"}),
+    (Reason.ALERT_FIRING, {"alerts": frozenset({"Burning"})}),
 ]
 
 
-@pytest.mark.parametrize("position", range(len(ORDER)))
+def answered(parts: dict[str, Any]) -> Proposal | Hold:
+    """The answer in a situation of which these parts differ from the usual one."""
+
+    def of(name: str) -> dict[str, Any]:
+        return {
+            key.removeprefix(f"{name}."): value
+            for key, value in parts.items()
+            if key.startswith(f"{name}.")
+        }
+
+    rules = GuardRules(closed=lambda _: parts.get("closed", ""))
+    about = situation(
+        workload=workload(**of("workload")),
+        container=container(**of("container")),
+        signals=signals(**of("signals")),
+        record=record(**of("record")),
+        policy=policy(guards=rules),
+        **{key: value for key, value in parts.items() if "." not in key and key != "closed"},
+    )
+    # A target beyond one step: the saving is worked out anew, from the signals of the situation.
+    return decide(proposal(move(550, **of("move"))), about)
+
+
+@pytest.mark.parametrize("position", range(len(ROWS)))
 def test_of_several_refusals_the_first_in_the_order_is_the_answer(position: int) -> None:
     """Each row with all rows after it: its reason is the one that is told."""
-    about: dict[str, Any] = {}
-    of: dict[str, Any] = {}
-    asks: dict[str, Any] = {}
-    for _, in_situation, in_record, in_proposal in ORDER[position:]:
-        about |= in_situation
-        of |= in_record
-        asks |= in_proposal
-    # A target beyond one step: the saving is worked out anew, from the signals of the situation.
-    answer = decide(proposal(550, **asks), situation(record=record(**of), **about))
+    parts: dict[str, Any] = {}
+    for _, part in reversed(ROWS[position:]):
+        parts |= part
+    answer = answered(parts)
     assert isinstance(answer, Hold)
-    assert answer.reason is ORDER[position][0]
+    assert answer.reason is ROWS[position][0]
+
+
+@pytest.mark.parametrize(("reason", "part"), ROWS)
+def test_each_refusal_is_enough_by_itself(reason: Reason, part: dict[str, Any]) -> None:
+    answer = answered(part)
+    assert isinstance(answer, Hold)
+    assert answer.reason is reason
+
+
+def gogc_of(answer: Proposal | Hold) -> GogcMove:
+    assert isinstance(answer, Proposal)
+    assert isinstance(answer.gogc, GogcMove)
+    return answer.gogc
 
 
 def test_a_proposal_that_nothing_stands_against_comes_out_within_a_step() -> None:
-    answer = decide(proposal(550), situation())
-    assert isinstance(answer, Proposal)
+    answer = gogc_of(decide(proposal(move(550)), situation()))
     assert (answer.next_gogc, answer.target_gogc) == (200, 550)
     assert answer.prediction == predict(signals(), 200, POLICY.law)
 
 
 def test_what_is_ours_already_goes_on() -> None:
-    about = situation(container=container(env={GOGC: OURS}))
-    assert isinstance(decide(proposal(330, current_gogc=200.0), about), Proposal)
+    about = situation(
+        container=container(env={GOGC: OURS}), signals=signals(gogc=200.0), windows=FULL
+    )
+    assert gogc_of(decide(proposal(move(330, current_gogc=200.0)), about)).next_gogc == 330
 
 
 def test_todays_value_is_told_before_the_mode() -> None:
-    answer = decide(proposal(100), situation(mode=Mode.RECOMMEND, policy=policy(dry_run=True)))
+    about = situation(mode=Mode.RECOMMEND, policy=policy(dry_run=True))
+    answer = decide(proposal(move(100)), about)
     assert isinstance(answer, Hold)
     assert answer.reason is Reason.AT_TARGET
 
@@ -80,6 +148,160 @@ def test_todays_value_is_told_before_the_mode() -> None:
 def test_worth_judges_the_step_that_is_taken_not_the_target() -> None:
     slight = signals(gc_share=0.03)
     assert predict(slight, 1600, POLICY.law).cpu_saving_ratio > POLICY.law.worth_ratio
-    answer = decide(proposal(1600), situation(signals=slight))
+    answer = decide(proposal(move(1600)), situation(signals=slight))
     assert isinstance(answer, Hold)
     assert answer.reason is Reason.NOT_WORTH
+
+
+HELD = Hold(Reason.GC_IDLE, "")
+
+
+@pytest.mark.parametrize(
+    ("gogc", "subject"),
+    [
+        pytest.param(HELD, {}, id="the loops hold it"),
+        pytest.param(move(100), {}, id="it is at its target"),
+        pytest.param(move(), {"container": container(env={GOGC: FOREIGN})}, id="it is helm's"),
+        pytest.param(
+            move(),
+            {"workload": workload(autoscaling=Autoscaling(vertical="cart"))},
+            id="a VerticalPodAutoscaler would follow it",
+        ),
+        pytest.param(move(), {"record": record(history=(HARMED,))}, id="it did harm"),
+        pytest.param(
+            move(), {"signals": signals(live_bytes=600.0 * MIB), "windows": GROWING}, id="a leak"
+        ),
+    ],
+)
+def test_gomemlimit_goes_without_a_gogc_that_is_refused(
+    gogc: GogcMove | Hold, subject: dict[str, Any]
+) -> None:
+    answer = decide(proposal(gogc, memory_limit=BACKSTOP), situation(**subject))
+    assert isinstance(answer, Proposal)
+    assert isinstance(answer.gogc, Hold)
+    assert answer.memory_limit is BACKSTOP
+    assert answer.reason is Reason.MEMORY_LIMIT
+
+
+def test_both_go_together_in_one_write() -> None:
+    answer = decide(proposal(memory_limit=BACKSTOP), situation())
+    assert gogc_of(answer).next_gogc == 200
+    assert isinstance(answer, Proposal)
+    assert answer.memory_limit is BACKSTOP
+    assert answer.reason is Reason.GC_COST
+
+
+def test_a_gomemlimit_that_the_program_sets_itself_stays_while_gogc_goes() -> None:
+    limited = signals(gomemlimit_bytes=700.0 * MIB)
+    about = situation(
+        container=container(env={GOMEMLIMIT: EnvEntry("1GiB")}),
+        signals=limited,
+        windows=(limited,) * 5,
+    )
+    answer = decide(proposal(memory_limit=MemoryLimitMove(700.0 * MIB, 900)), about)
+    assert gogc_of(answer).next_gogc == 200
+    assert isinstance(answer, Proposal)
+    assert answer.memory_limit is None
+
+
+def test_a_hold_on_both_is_told_as_the_hold_on_gogc() -> None:
+    assert decide(proposal(HELD), situation()) is HELD
+
+
+def test_a_fall_that_is_not_there_to_stay_leaves_gomemlimit_to_go_alone() -> None:
+    fall = move(50, limited_by=Limit.CEILING, ceiling=ceiling(gogc=52.0, lowers=True))
+    held = decide(proposal(fall), situation())
+    assert isinstance(held, Hold)
+    assert held.reason is Reason.MEMORY_BOUND
+    answer = decide(proposal(fall, memory_limit=BACKSTOP), situation())
+    assert isinstance(answer, Proposal)
+    assert answer.memory_limit is BACKSTOP
+    assert isinstance(answer.gogc, Hold)
+
+
+DANGER = "990 MiB are in use of the memory limit of 1024 MiB"
+FALL = move(
+    30, limited_by=Limit.DANGER, prediction=Prediction(cpu_saving_ratio=-0.4, memory_peak_bytes=1)
+)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        pytest.param({"record": record(applied=applied_gogc("100"))}, id="the cooldown"),
+        pytest.param({"windows": ()}, id="a baseline"),
+    ],
+)
+def test_danger_does_not_wait_for(about: dict[str, Any]) -> None:
+    answer = decide(proposal(FALL, danger=DANGER), situation(**about))
+    assert gogc_of(answer).next_gogc == 30
+    refused = decide(proposal(), situation(**about))
+    assert isinstance(refused, Hold)
+
+
+@pytest.mark.parametrize(
+    ("about", "reason"),
+    [
+        ({"workload": workload(rollout=Rollout.IN_PROGRESS)}, Reason.ROLLOUT_IN_PROGRESS),
+        ({"record": record(trial=trial(phase=Phase.MEASURING))}, Reason.TRIAL_RUNNING),
+        ({"override": Override(paused=True)}, Reason.PAUSED),
+        ({"mode": Mode.RECOMMEND}, Reason.MODE_RECOMMEND),
+        ({"container": container(env={GOGC: FOREIGN})}, Reason.OWNED_BY_OTHER),
+        ({"source_steady_seconds": 0.0}, Reason.SOURCE_WARMING),
+        ({"workload": workload(ready_replicas=1)}, Reason.FEW_REPLICAS),
+        ({"alerts": frozenset({"Burning"})}, Reason.ALERT_FIRING),
+    ],
+)
+def test_danger_waits_for_everything_else(about: dict[str, Any], reason: Reason) -> None:
+    answer = decide(proposal(FALL, danger=DANGER), situation(**about))
+    assert isinstance(answer, Hold)
+    assert answer.reason is reason
+
+
+def pinned(gogc: int, **changes: Any) -> GogcMove:  # noqa: ANN401  # handed to move
+    return move(gogc, limited_by=Limit.OVERRIDE, **changes)
+
+
+PIN = Override(entries=("sale",), reason="Weekend", pin_gogc=190)
+
+
+@pytest.mark.parametrize(
+    ("subject", "of", "asked"),
+    [
+        pytest.param(signals(gc_share=0.01), {}, pinned(190), id="no gain"),
+        pytest.param(signals(), {"history": (IDLE,)}, pinned(200), id="what had no effect"),
+        pytest.param(signals(), {"history": (HARMED,)}, pinned(200), id="what did harm"),
+        pytest.param(signals(), {}, pinned(190, ceiling=None), id="no budget"),
+        pytest.param(signals(live_bytes=600.0 * MIB), {}, pinned(190), id="a leak"),
+    ],
+)
+def test_peoples_word_wins_over_what_the_loops_think(
+    subject: Signals, of: dict[str, Any], asked: GogcMove
+) -> None:
+    about = situation(signals=subject, record=record(**of), windows=GROWING, override=PIN)
+    answer = gogc_of(decide(proposal(asked), about))
+    assert answer.next_gogc == asked.target_gogc
+    assert answer.reason is Reason.PINNED
+
+
+@pytest.mark.parametrize(
+    ("subject", "of", "rolled", "reason"),
+    [
+        (container(env={GOGC: FOREIGN}), record(), workload(), Reason.OWNED_BY_OTHER),
+        (
+            container(),
+            record(),
+            workload(rollout=Rollout.FAILING),
+            Reason.ROLLOUT_FAILING,
+        ),
+        (container(), record(applied=applied_gogc("100")), workload(), Reason.COOLDOWN),
+        (container(), record(trial=trial(phase=Phase.SETTLING)), workload(), Reason.TRIAL_RUNNING),
+    ],
+)
+def test_peoples_word_never_grants_a_write(
+    subject: Container, of: Record, rolled: Workload, reason: Reason
+) -> None:
+    about = situation(container=subject, record=of, workload=rolled, override=PIN)
+    answer = decide(proposal(pinned(190)), about)
+    assert isinstance(answer, Hold)
+    assert answer.reason is reason

@@ -1,17 +1,19 @@
 import pytest
 
 from tests.examples import outcome, record, signals
-from tests.unit.guards.situations import proposal, situation
+from tests.unit.guards.situations import move, situation
 from tuner.guards.evidence import evidence
 from tuner.model.decision import Hold
+from tuner.model.proposal import GogcMove
 from tuner.model.reason import Reason
 from tuner.model.record import Learned, Record
 from tuner.model.signals import Signals, Source
 from tuner.model.trial import Verdict
-from tuner.model.tuning import Proposal
+from tuner.model.tuning import Limit
 
-RISE = proposal(200)
-FALL = proposal(80)
+RISE = move(200)
+FALL = move(80)
+ORDER = move(200, limited_by=Limit.OVERRIDE)
 ESTIMATED = signals(gc_share_source=Source.ESTIMATED)
 HARMED = record(history=(outcome(Verdict.REGRESSED),))
 IDLE = record(history=(outcome(Verdict.NO_EFFECT),))
@@ -35,11 +37,13 @@ LEARNED = Learned(cost_seconds_per_byte=1e-9)
         ),
         pytest.param(
             RISE,
-            record(history=(outcome(Verdict.REGRESSED, reason=Reason.MEMORY_CEILING),)),
+            record(history=(outcome(Verdict.NO_EFFECT, reason=Reason.MEMORY_CEILING),)),
             signals(),
             id="a fall closes no rise",
         ),
         pytest.param(FALL, HARMED, signals(), id="memory safety needs no evidence"),
+        pytest.param(RISE, HARMED, signals(), id="harm is a matter of the quarantine"),
+        pytest.param(ORDER, IDLE, ESTIMATED, id="people need no evidence"),
         pytest.param(RISE, IDLE, signals(requests_per_second=1500.0), id="the load grew"),
         pytest.param(RISE, IDLE, signals(requests_per_second=600.0), id="the load shrank"),
         pytest.param(
@@ -51,7 +55,7 @@ LEARNED = Learned(cost_seconds_per_byte=1e-9)
     ],
 )
 def test_a_change_that_the_evidence_allows_passes(
-    asked: Proposal, of: Record, seen: Signals
+    asked: GogcMove, of: Record, seen: Signals
 ) -> None:
     assert evidence(asked, situation(record=of, signals=seen)) is asked
 
@@ -59,7 +63,6 @@ def test_a_change_that_the_evidence_allows_passes(
 @pytest.mark.parametrize(
     ("of", "seen", "reason", "words"),
     [
-        pytest.param(HARMED, signals(), Reason.DIRECTION_CLOSED, "Regressed", id="harmed"),
         pytest.param(IDLE, signals(), Reason.DIRECTION_CLOSED, "NoEffect", id="no effect"),
         pytest.param(
             IDLE,
@@ -76,10 +79,10 @@ def test_a_change_that_the_evidence_allows_passes(
             id="the load is not known",
         ),
         pytest.param(
-            record(history=(outcome(Verdict.VOID), outcome(Verdict.REGRESSED))),
+            record(history=(outcome(Verdict.VOID), outcome(Verdict.NO_EFFECT))),
             signals(),
             Reason.DIRECTION_CLOSED,
-            "Regressed",
+            "NoEffect",
             id="a void trial reopens nothing",
         ),
         pytest.param(

@@ -1,4 +1,6 @@
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -6,12 +8,14 @@ from tests.examples import record, trial, workload
 from tuner.guards.fleet import admit
 from tuner.model.decision import Apply, Decision, Hold
 from tuner.model.happening import Assessment
+from tuner.model.policy import GuardRules
 from tuner.model.reason import Reason
 from tuner.model.trial import Phase, Trial
 from tuner.model.tuning import Prediction
-from tuner.model.workload import Kind, Mode, Rollout, WorkloadKey
+from tuner.model.workload import Kind, LiveChannel, Mode, Rollout, WorkloadKey
 
 HOLD = Hold(Reason.TRIAL_RUNNING, "")
+RULES = GuardRules()
 
 
 def key(name: str, namespace: str = "shop") -> WorkloadKey:
@@ -43,40 +47,45 @@ def rolling(phase: Phase = Phase.ROLLING_OUT) -> Assessment:
     return assessed(HOLD, trial(phase=phase))
 
 
-def refused(fleet: Mapping[str, Assessment]) -> set[str]:
-    return {each.name for each in admit({key(name): each for name, each in fleet.items()})}
+def refused(fleet: Mapping[str, Assessment], rules: GuardRules = RULES) -> set[str]:
+    of_shop = {key(name): each for name, each in fleet.items()}
+    return {each.name for each in admit(of_shop, rules)}
+
+
+def live(assessment: Assessment) -> Assessment:
+    return replace(assessment, workload=workload(live=LiveChannel("cart")))
 
 
 def test_a_single_change_is_admitted() -> None:
-    assert not admit({key("cart"): wishing()})
+    assert not admit({key("cart"): wishing()}, RULES)
 
 
 def test_of_two_in_a_namespace_the_one_that_saves_more_goes_first() -> None:
     assert refused({"little": wishing(0.05), "much": wishing(0.2)}) == {"little"}
 
 
-def test_memory_safety_goes_before_gain() -> None:
-    fleet = {"gain": wishing(0.5), "safety": wishing(-0.1, Reason.MEMORY_CEILING)}
-    assert refused(fleet) == {"gain"}
-
-
-def test_a_rollback_goes_before_everything() -> None:
-    fleet = {
-        "safety": wishing(-0.1, Reason.MEMORY_CEILING),
-        "gain": wishing(0.5),
-        "back": wishing(-0.2, Reason.ROLLBACK),
-    }
-    assert refused(fleet) == {"safety", "gain"}
+def test_harm_is_undone_first_then_danger_then_peoples_word_then_memory_and_gain_last() -> None:
+    turns = [
+        Reason.ROLLBACK,
+        Reason.DANGER,
+        Reason.PINNED,
+        Reason.MEMORY_CEILING,
+        Reason.MEMORY_LIMIT,
+        Reason.GC_COST,
+    ]
+    for earlier, later in pairwise(turns):
+        fleet = {"later": wishing(0.9, later), "earlier": wishing(-0.9, earlier)}
+        assert refused(fleet) == {"later"}
 
 
 def test_namespaces_do_not_wait_for_each_other() -> None:
-    assert not admit({key("cart", "shop"): wishing(), key("cart", "bank"): rolling()})
-    assert not admit({key("cart", "shop"): wishing(), key("cart", "bank"): wishing()})
+    for other in (rolling(), wishing()):
+        assert not admit({key("cart", "shop"): wishing(), key("cart", "bank"): other}, RULES)
 
 
 @pytest.mark.parametrize("phase", [Phase.PLANNED, Phase.ROLLING_OUT])
 def test_a_rollout_of_ours_under_way_is_waited_for_and_named(phase: Phase) -> None:
-    answer = admit({key("cart"): wishing(), key("billing"): rolling(phase)})
+    answer = admit({key("cart"): wishing(), key("billing"): rolling(phase)}, RULES)
     assert list(answer) == [key("cart")]
     assert answer[key("cart")].reason is Reason.OTHER_ROLLOUT
     assert "billing" in answer[key("cart")].detail
@@ -95,7 +104,7 @@ def test_a_rollback_never_waits() -> None:
 
 def test_a_plan_that_is_taken_up_again_does_not_wait_for_itself() -> None:
     plan = trial()
-    assert not admit({key("cart"): assessed(Apply(plan, ""), plan)})
+    assert not admit({key("cart"): assessed(Apply(plan, ""), plan)}, RULES)
 
 
 @pytest.mark.parametrize("mode", [Mode.OFF, Mode.RECOMMEND])
@@ -111,3 +120,46 @@ def test_a_rollout_of_ours_is_waited_for_also_when_the_mode_changed_meanwhile() 
 
 def test_a_plan_for_a_reason_that_is_none_to_write_comes_last() -> None:
     assert refused({"odd": wishing(0.9, Reason.STALE), "gain": wishing()}) == {"odd"}
+
+
+def test_a_namespace_has_as_many_rollouts_at_a_time_as_the_settings_allow() -> None:
+    two = GuardRules(rollouts_in_namespace=2)
+    fleet = {"busy": rolling(), "little": wishing(0.05), "much": wishing(0.2)}
+    assert refused(fleet, two) == {"little"}
+
+
+def in_namespaces(*assessments: Assessment) -> dict[WorkloadKey, Assessment]:
+    return {key("cart", f"team-{each}"): of for each, of in enumerate(assessments)}
+
+
+def test_the_cluster_has_as_many_rollouts_at_a_time_as_the_settings_allow() -> None:
+    fleet = in_namespaces(rolling(), wishing(0.05), wishing(0.3), wishing(0.2))
+    answer = admit(fleet, GuardRules(rollouts_in_cluster=3))
+    assert {each.namespace for each in answer} == {"team-1"}
+    (hold,) = answer.values()
+    assert hold.reason is Reason.CHANGE_BUDGET
+    assert "3 workloads" in hold.detail
+
+
+def test_a_rollback_goes_over_any_budget_and_counts_towards_it() -> None:
+    fleet = in_namespaces(rolling(), wishing(reason=Reason.ROLLBACK), wishing(0.9))
+    answer = admit(fleet, GuardRules(rollouts_in_cluster=1))
+    assert {each.namespace for each in answer} == {"team-2"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(rolling(), id="a rollout of ours is under way"),
+        pytest.param(wishing(0.9), id="a larger saving"),
+    ],
+)
+def test_the_live_channel_waits_for_nobody(other: Assessment) -> None:
+    assert not refused({"live": live(wishing()), "other": other})
+
+
+@pytest.mark.parametrize(
+    "other", [live(rolling()), live(wishing(0.9)), live(rolling(Phase.PLANNED))]
+)
+def test_nobody_waits_for_the_live_channel(other: Assessment) -> None:
+    assert not refused({"cart": wishing(), "other": other})

@@ -14,7 +14,8 @@ from tests.examples import (
     trial,
     workload,
 )
-from tests.unit.guards.situations import proposal, situation
+from tests.unit.guards.situations import move, proposal, situation
+from tuner.control.latency import LatencyAnswer, Obstacle, SetPoint
 from tuner.guards.baseline import baseline
 from tuner.guards.budget import budget
 from tuner.guards.cooldown import cooldown
@@ -22,18 +23,24 @@ from tuner.guards.mode import mode, mode_of
 from tuner.guards.ownership import ownership
 from tuner.guards.reverted import reverted
 from tuner.guards.rollout import rollout
-from tuner.guards.situation import Guard, Situation
+from tuner.guards.situation import Gate, Guard, Situation
 from tuner.guards.source import source
-from tuner.guards.trial import trial as trial_guard
+from tuner.guards.trial import trial as trial_gate
+from tuner.guards.uniform import uniform
 from tuner.guards.worth import worth
 from tuner.model.decision import Hold
+from tuner.model.proposal import GogcMove, MemoryLimitMove, Proposal
 from tuner.model.reason import Reason
 from tuner.model.trial import Phase, Verdict
-from tuner.model.tuning import Prediction, Proposal
-from tuner.model.workload import GOGC, EnvEntry, Mode, Rollout
+from tuner.model.tuning import Limit, Prediction
+from tuner.model.workload import GOGC, EnvEntry, LiveChannel, Mode, Rollout
 
-ANY = proposal()
-FALL = proposal(80, prediction=Prediction(cpu_saving_ratio=-0.05, memory_peak_bytes=1))
+ANY = move()
+FALL = move(80, prediction=Prediction(cpu_saving_ratio=-0.05, memory_peak_bytes=1))
+ORDER = move(limited_by=Limit.OVERRIDE)
+BACKSTOP = MemoryLimitMove(None, 900)
+DRY = policy(dry_run=True)
+LIVE = workload(live=LiveChannel("cart"))
 
 
 def having(entry: EnvEntry) -> Situation:
@@ -59,8 +66,18 @@ def taken_back(seconds_ago: float) -> Situation:
     return situation(record=record(history=(ended,)))
 
 
-def saving(ratio: float) -> Proposal:
-    return proposal(prediction=Prediction(cpu_saving_ratio=ratio, memory_peak_bytes=1))
+def saving(ratio: float, asked: GogcMove = ANY) -> GogcMove:
+    return replace(asked, prediction=Prediction(cpu_saving_ratio=ratio, memory_peak_bytes=1))
+
+
+def assert_refused(answer: object, reason: Reason, words: str) -> None:
+    assert isinstance(answer, Hold)
+    assert answer.reason is reason
+    assert words in answer.detail
+
+
+def slow(obstacle: Obstacle | None = None) -> Situation:
+    return situation(latency=LatencyAnswer(SetPoint(), 0.04, missed=True, obstacle=obstacle))
 
 
 @pytest.mark.parametrize(
@@ -75,33 +92,45 @@ def saving(ratio: float) -> Proposal:
             situation(container=container(env={"GOMEMLIMIT": EnvEntry(None, owners=("helm",))})),
             id="another name is somebody's",
         ),
-        pytest.param(reverted, ANY, situation(), id="never reverted"),
-        pytest.param(
-            reverted, ANY, situation(record=record(reverted_at=NOW - 900)), id="reverted long ago"
-        ),
-        pytest.param(trial_guard, ANY, situation(), id="no trial"),
-        pytest.param(rollout, ANY, situation(), id="at rest"),
         pytest.param(worth, saving(0.02), situation(), id="saves just enough"),
         pytest.param(worth, FALL, situation(), id="memory safety needs no gain"),
+        pytest.param(worth, saving(0.0, ORDER), situation(), id="people's word needs no gain"),
+        pytest.param(worth, saving(0.001), slow(), id="latency is missed and can be mended"),
         pytest.param(budget, ANY, situation(), id="request known"),
-        pytest.param(mode, ANY, situation(), id="auto"),
-        pytest.param(cooldown, ANY, situation(), id="never changed"),
-        pytest.param(cooldown, ANY, changed(900), id="changed long ago"),
-        pytest.param(cooldown, ANY, void(900), id="void long ago"),
-        pytest.param(
-            cooldown,
-            ANY,
-            situation(record=record(history=(outcome(at=NOW), outcome(Verdict.VOID, at=NOW)))),
-            id="only the newest attempt counts",
-        ),
-        pytest.param(source, ANY, situation(source_steady_seconds=60.0), id="steady"),
-        pytest.param(baseline, ANY, situation(windows=(signals(),) * 5), id="observed"),
+        pytest.param(budget, replace(ORDER, ceiling=None), situation(), id="people know why"),
     ],
 )
 def test_a_guard_lets_pass_what_it_has_nothing_against(
-    guard: Guard, asked: Proposal, about: Situation
+    guard: Guard, asked: GogcMove, about: Situation
 ) -> None:
     assert guard(asked, about) is asked
+
+
+@pytest.mark.parametrize(
+    ("gate", "about"),
+    [
+        pytest.param(reverted, situation(), id="never reverted"),
+        pytest.param(
+            reverted, situation(record=record(reverted_at=NOW - 900)), id="reverted long ago"
+        ),
+        pytest.param(trial_gate, situation(), id="no trial"),
+        pytest.param(rollout, situation(), id="at rest"),
+        pytest.param(uniform, situation(), id="pods agree"),
+        pytest.param(cooldown, situation(), id="never changed"),
+        pytest.param(cooldown, changed(900), id="changed long ago"),
+        pytest.param(cooldown, void(900), id="void long ago"),
+        pytest.param(
+            cooldown,
+            situation(record=record(history=(outcome(at=NOW), outcome(Verdict.VOID, at=NOW)))),
+            id="only the newest attempt counts",
+        ),
+        pytest.param(cooldown, replace(changed(1), workload=LIVE), id="nothing restarts"),
+        pytest.param(source, situation(source_steady_seconds=60.0), id="steady"),
+        pytest.param(baseline, situation(windows=(signals(),) * 5), id="observed"),
+    ],
+)
+def test_a_gate_is_open_where_it_has_nothing_against_a_change(gate: Gate, about: Situation) -> None:
+    assert gate(about) is None
 
 
 @pytest.mark.parametrize(
@@ -117,47 +146,85 @@ def test_a_guard_lets_pass_what_it_has_nothing_against(
             "GOGC=150 belongs to helm:",
         ),
         (
+            ownership,
+            ORDER,
+            having(EnvEntry("150", owners=("helm",))),
+            Reason.OWNED_BY_OTHER,
+            "GOGC=150 belongs to helm:",
+        ),
+        (worth, saving(0.0199), situation(), Reason.NOT_WORTH, "2.0%"),
+        (worth, saving(0.0199), slow(Obstacle.THROTTLED), Reason.NOT_WORTH, "2.0%"),
+        (budget, move(ceiling=None), situation(), Reason.MEMORY_BUDGET_UNKNOWN, "330 MiB"),
+    ],
+)
+def test_a_guard_refuses_with_its_reason_and_the_figures_behind_it(
+    guard: Guard, asked: GogcMove, about: Situation, reason: Reason, words: str
+) -> None:
+    assert_refused(guard(asked, about), reason, words)
+
+
+@pytest.mark.parametrize(
+    ("gate", "about", "reason", "words"),
+    [
+        (
             reverted,
-            ANY,
             situation(record=record(reverted_at=NOW - 899)),
             Reason.REVERTED_BY_OTHER,
             "1 s",
         ),
         (
-            trial_guard,
-            ANY,
+            trial_gate,
             situation(record=record(trial=trial(phase=Phase.SETTLING))),
             Reason.TRIAL_RUNNING,
             "GOGC unset -> 200: Settling",
         ),
-        (rollout, ANY, rolling(Rollout.IN_PROGRESS), Reason.ROLLOUT_IN_PROGRESS, "1 of 2"),
-        (rollout, ANY, rolling(Rollout.PAUSED), Reason.ROLLOUT_PAUSED, "1 of 2"),
-        (rollout, ANY, rolling(Rollout.FAILING), Reason.ROLLOUT_FAILING, "1 of 2"),
-        (worth, saving(0.0199), situation(), Reason.NOT_WORTH, "2.0%"),
-        (budget, proposal(ceiling=None), situation(), Reason.MEMORY_BUDGET_UNKNOWN, "330 MiB"),
-        (mode, ANY, situation(mode=Mode.RECOMMEND), Reason.MODE_RECOMMEND, "100 -> 200"),
-        (mode, ANY, situation(policy=policy(dry_run=True)), Reason.DRY_RUN, "100 -> 200"),
-        (
-            mode,
-            ANY,
-            situation(mode=Mode.RECOMMEND, policy=policy(dry_run=True)),
-            Reason.DRY_RUN,
-            "100 -> 200",
-        ),
-        (cooldown, ANY, changed(890), Reason.COOLDOWN, "10 s"),
-        (cooldown, ANY, void(890), Reason.COOLDOWN, "10 s"),
-        (cooldown, ANY, taken_back(890), Reason.COOLDOWN, "10 s"),
-        (source, ANY, situation(source_steady_seconds=59.0), Reason.SOURCE_WARMING, "59 s"),
-        (baseline, ANY, situation(windows=(signals(),) * 4), Reason.COLLECTING_BASELINE, "4 of 5"),
+        (rollout, rolling(Rollout.IN_PROGRESS), Reason.ROLLOUT_IN_PROGRESS, "1 of 2"),
+        (rollout, rolling(Rollout.PAUSED), Reason.ROLLOUT_PAUSED, "1 of 2"),
+        (rollout, rolling(Rollout.FAILING), Reason.ROLLOUT_FAILING, "1 of 2"),
+        (uniform, situation(signals=signals(gogc_uniform=False)), Reason.GOGC_DIFFERS, "pods"),
+        (cooldown, changed(890), Reason.COOLDOWN, "10 s"),
+        (cooldown, void(890), Reason.COOLDOWN, "10 s"),
+        (cooldown, taken_back(890), Reason.COOLDOWN, "10 s"),
+        (source, situation(source_steady_seconds=59.0), Reason.SOURCE_WARMING, "59 s"),
+        (baseline, situation(windows=(signals(),) * 4), Reason.COLLECTING_BASELINE, "4 of 5"),
     ],
 )
-def test_a_guard_refuses_with_its_reason_and_the_figures_behind_it(
-    guard: Guard, asked: Proposal, about: Situation, reason: Reason, words: str
+def test_a_gate_refuses_with_its_reason_and_the_figures_behind_it(
+    gate: Gate, about: Situation, reason: Reason, words: str
 ) -> None:
-    answer = guard(asked, about)
-    assert isinstance(answer, Hold)
-    assert answer.reason is reason
-    assert words in answer.detail
+    assert_refused(gate(about), reason, words)
+
+
+def test_in_mode_auto_what_is_proposed_is_done() -> None:
+    assert mode(proposal(), situation()) is None
+
+
+@pytest.mark.parametrize(
+    ("about", "reason"),
+    [
+        (situation(mode=Mode.RECOMMEND), Reason.MODE_RECOMMEND),
+        (situation(policy=DRY), Reason.DRY_RUN),
+        (situation(mode=Mode.RECOMMEND, policy=DRY), Reason.DRY_RUN),
+    ],
+)
+@pytest.mark.parametrize(
+    ("asked", "wish"),
+    [
+        (proposal(), "would set GOGC 100 -> 200 (CPU -10%)"),
+        (
+            proposal(memory_limit=BACKSTOP),
+            "would set GOGC 100 -> 200 (CPU -10%), GOMEMLIMIT unset -> 900MiB",
+        ),
+        (
+            proposal(Hold(Reason.AT_TARGET, ""), memory_limit=BACKSTOP),
+            "would set GOMEMLIMIT unset -> 900MiB",
+        ),
+    ],
+)
+def test_otherwise_all_that_it_would_do_is_told(
+    asked: Proposal, wish: str, about: Situation, reason: Reason
+) -> None:
+    assert_refused(mode(asked, about), reason, wish)
 
 
 @pytest.mark.parametrize(
