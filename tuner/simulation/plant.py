@@ -107,7 +107,7 @@ class Pod:
 
     def live_bytes(self, now: float) -> float:
         """Live heap."""
-        return self.service.live_bytes(now)
+        return self.service.live_bytes(now) + self.service.leaked_bytes(now - self.started_at)
 
     def resident_bytes(self) -> float:
         """Anonymous memory of the container."""

@@ -96,6 +96,9 @@ class Service:
     work_seconds_per_request: float
     """CPU outside of garbage collection."""
     live_bytes: Stream
+    """Live heap of a pod, by simulated time."""
+    leaked_bytes: Stream = _none
+    """What a pod holds on to besides, by seconds since its process began."""
     cost_seconds_per_byte: float = 0.7e-9
     """Marking cost per live byte and cycle."""
     stack_bytes: float = 1e6

@@ -13,7 +13,7 @@ import pytest
 from tuner.model.workload import BARRIER, GOGC, GOMEMLIMIT
 from tuner.simulation import InForce, Pod, Service
 from tuner.simulation.service import gogc_of, gomemlimit_of, threshold_of
-from tuner.simulation.streams import Stream, constant, ramp
+from tuner.simulation.streams import Stream, constant, leak, ramp
 
 MB = 1e6
 MIB = 2**20
@@ -318,3 +318,14 @@ def test_a_process_runs_with_what_it_makes_of_its_settings(
 def test_a_barrier_does_not_start_with_a_threshold_that_admits_nothing(text: str) -> None:
     with pytest.raises(ValueError, match="malformed barrier threshold"):
         threshold_of(text)
+
+
+def test_what_a_process_leaked_goes_with_it() -> None:
+    leaking = replace(LARGE, leaked_bytes=leak(2 * MB, start=60), memory_limit_bytes=1024 * MIB)
+    pod = started(leaking)
+    lived(pod, 60)
+    assert pod.live_bytes(60) == 231 * MB
+    assert pod.live_bytes(160) == 431 * MB
+    lived(pod, 300)
+    assert pod.oom_killed == 1
+    assert pod.live_bytes(pod.started_at) == 231 * MB
