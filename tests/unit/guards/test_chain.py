@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -53,6 +54,7 @@ GROWING = tuple(signals(live_bytes=live * MIB) for live in (500.0, 520.0, 540.0,
 ROWS: list[tuple[Reason, dict[str, Any]]] = [
     # What brings each refusal about, first to last; a part is changed, the others stay.
     (Reason.FROZEN, {"override": Override(entries=("sale",), frozen=True)}),
+    (Reason.OWNED_BY_OTHER, {"container.env": {GOGC: FOREIGN}}),
     (Reason.REVERTED_BY_OTHER, {"record.reverted_at": NOW}),
     (Reason.LIVE_CHANNEL_INVALID, {"workload.live": LiveChannel("cart", trouble="not there")}),
     (Reason.CONTAINER_SMALL, {"memory": Memory(32 * MIB, 32 * MIB)}),
@@ -61,7 +63,6 @@ ROWS: list[tuple[Reason, dict[str, Any]]] = [
     (Reason.RESIZE_PENDING, {"container.running": Running(resizing=True)}),
     (Reason.GOGC_DIFFERS, {"signals.gogc_uniform": False}),
     (Reason.IN_PROCESS_TUNER, {"container.env": {GOGC: replace(OURS, value="400")}}),
-    (Reason.OWNED_BY_OTHER, {"container.env": {GOGC: FOREIGN}}),
     (Reason.VERTICAL_AUTOSCALER, {"workload.autoscaling": Autoscaling(vertical="cart")}),
     (Reason.NOT_WORTH, {"signals.gc_share": 0.01}),
     (Reason.MEMORY_BUDGET_UNKNOWN, {"move.ceiling": None}),
@@ -154,6 +155,7 @@ def test_worth_judges_the_step_that_is_taken_not_the_target() -> None:
 
 
 HELD = Hold(Reason.GC_IDLE, "")
+OFF = signals(gogc=math.inf)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +163,15 @@ HELD = Hold(Reason.GC_IDLE, "")
     [
         pytest.param(HELD, {}, id="the loops hold it"),
         pytest.param(move(100), {}, id="it is at its target"),
-        pytest.param(move(), {"container": container(env={GOGC: FOREIGN})}, id="it is helm's"),
+        pytest.param(
+            Hold(Reason.GOGC_OFF, ""),
+            {
+                "container": container(env={GOGC: replace(FOREIGN, value="off")}),
+                "signals": OFF,
+                "windows": (OFF,) * 5,
+            },
+            id="it is off, whoever set that",
+        ),
         pytest.param(
             move(),
             {"workload": workload(autoscaling=Autoscaling(vertical="cart"))},
@@ -181,6 +191,13 @@ def test_gomemlimit_goes_without_a_gogc_that_is_refused(
     assert isinstance(answer.gogc, Hold)
     assert answer.memory_limit is BACKSTOP
     assert answer.reason is Reason.MEMORY_LIMIT
+
+
+def test_gomemlimit_stays_where_gogc_has_another_owner() -> None:
+    about = situation(container=container(env={GOGC: FOREIGN}))
+    answer = decide(proposal(memory_limit=BACKSTOP), about)
+    assert isinstance(answer, Hold)
+    assert answer.reason is Reason.OWNED_BY_OTHER
 
 
 def test_both_go_together_in_one_write() -> None:

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 from tuner.model.decision import Apply, Decision, Hold
 from tuner.model.happening import Assessment, TickEnded
+from tuner.model.proposal import GogcMove, Proposal
 from tuner.model.reason import Reason
 from tuner.model.record import Record, Verb
 from tuner.model.signals import Signals, Source
 from tuner.model.trial import Change, Outcome, Phase, Setting, Trial, Verdict
-from tuner.model.tuning import Limit, Prediction, Proposal
+from tuner.model.tuning import Limit, Prediction
 from tuner.model.workload import Container, Kind, Mode, Rollout, Workload, WorkloadKey
 
 MIB = 1024 * 1024
@@ -44,8 +45,7 @@ SIGNALS = Signals(
     pause_ratio=0.0001,
 )
 
-PROPOSAL = Proposal(
-    container="app",
+MOVE = GogcMove(
     current_gogc=100.0,
     target_gogc=330,
     target_prediction=Prediction(cpu_saving_ratio=0.183, memory_peak_bytes=1000 * MIB),
@@ -54,13 +54,18 @@ PROPOSAL = Proposal(
     limited_by=Limit.COST,
     ceiling=None,
 )
+PROPOSAL = Proposal(
+    gogc=MOVE,
+    memory_limit=None,
+    prediction=Prediction(cpu_saving_ratio=0.0, memory_peak_bytes=612 * MIB),
+)
 
 CHANGE = Change("app", (Setting("GOGC", None, "200"),))
 
 TRIAL = Trial(
     change=CHANGE,
     reason=Reason.GC_COST,
-    prediction=PROPOSAL.prediction,
+    prediction=MOVE.prediction,
     baseline=None,
     template_digest="d",
     phase=Phase.PLANNED,

@@ -8,6 +8,7 @@ from tuner.model.happening import (
     ChangeWritten,
     Happening,
     HoldBegan,
+    OverridesMoved,
     PhaseReached,
     SourceFound,
     SourceLost,
@@ -15,6 +16,7 @@ from tuner.model.happening import (
     TrialEnded,
     WriteFailed,
 )
+from tuner.model.override import Override
 from tuner.model.trial import Verdict
 
 
@@ -53,6 +55,12 @@ def test_a_hold_and_a_phase_name_their_workload_and_reason() -> None:
     assert hold["workload"] == phase["workload"] == "shop/Deployment/cart"
     assert (hold["reason"], hold["detail"]) == ("at_target", HOLD.detail)
     assert (phase["reason"], phase["phase"]) == ("gc_cost", "Planned")
+
+
+def test_overrides_that_come_and_go_are_named_with_their_workload() -> None:
+    (line,) = written(OverridesMoved(1_000.0, workload(), Override(), ("sale",), ("freeze",)))
+    assert line["workload"] == "shop/Deployment/cart"
+    assert (line["taken"], line["released"]) == (["sale"], ["freeze"])
 
 
 def test_a_verdict_of_harm_is_a_warning_and_any_other_is_not() -> None:

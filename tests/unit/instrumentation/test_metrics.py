@@ -1,7 +1,18 @@
+from dataclasses import replace
+
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from tests.unit.instrumentation.fleet import APPLY, TRIAL, assessment, ended, outcome, workload
+from tests.unit.instrumentation.fleet import (
+    APPLY,
+    HOLD,
+    PROPOSAL,
+    TRIAL,
+    assessment,
+    ended,
+    outcome,
+    workload,
+)
 from tuner.instrumentation.metrics import MetricsObserver
 from tuner.model.happening import (
     ChangeWritten,
@@ -55,6 +66,15 @@ def test_what_is_not_known_of_a_workload_is_absent_not_zero(
     observer.notify(ended(assessment("cart", signals=None, proposal=None)))
     assert registry.get_sample_value("gc_tuner_recommended_gogc", CART) is None
     assert registry.get_sample_value("gc_tuner_gc_share_ratio", CART) is None
+
+
+def test_no_gogc_is_recommended_where_the_loops_hold_it(
+    registry: CollectorRegistry, observer: MetricsObserver
+) -> None:
+    held = replace(PROPOSAL, gogc=HOLD)
+    observer.notify(ended(assessment("cart", proposal=held)))
+    assert registry.get_sample_value("gc_tuner_recommended_gogc", CART) is None
+    assert registry.get_sample_value("gc_tuner_gc_share_ratio", CART) == 0.262
 
 
 def test_workloads_are_counted_by_mode(

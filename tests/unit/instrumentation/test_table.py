@@ -6,6 +6,7 @@ from rich.console import Console
 
 from tests.unit.instrumentation.fleet import (
     APPLY,
+    MOVE,
     PROPOSAL,
     SIGNALS,
     assessment,
@@ -67,10 +68,18 @@ def test_what_is_not_known_is_a_dash() -> None:
 
 
 def test_at_its_target_there_is_no_arrow_and_no_saving() -> None:
-    at_rest = replace(PROPOSAL, current_gogc=330.0, next_gogc=330)
+    at_rest = replace(PROPOSAL, gogc=replace(MOVE, current_gogc=330.0, next_gogc=330))
     _, row = piped(assessment(signals=replace(SIGNALS, gogc=330.0), proposal=at_rest))
     assert "→" not in row
     assert row.split()[2] == "330"
+    assert "18.3%" not in row
+
+
+def test_a_gogc_that_the_loops_hold_has_no_arrow_and_no_saving() -> None:
+    held = replace(PROPOSAL, gogc=Hold(Reason.GC_IDLE, "GC does not matter here"))
+    _, row = piped(assessment(proposal=held))
+    assert "→" not in row
+    assert row.split()[2] == "100"
     assert "18.3%" not in row
 
 
