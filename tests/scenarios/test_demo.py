@@ -35,12 +35,13 @@ def test_every_change_is_told_from_its_writing_to_its_verdict(lines: list[str]) 
     assert sorted(written) == sorted(judged)
 
 
-def test_one_service_gains_one_is_left_alone_and_one_is_short_of_memory(lines: list[str]) -> None:
+def test_one_service_gains_one_gets_a_backstop_and_one_is_short_of_memory(lines: list[str]) -> None:
     rows = summary(lines)
-    assert [row[0] for row in rows if row[-1] == "left alone"] == ["gateway"]
+    (gateway,) = (row for row in rows if row[0] == "gateway")
+    assert gateway[2:5] == ["100", "919MiB", "backstop"]
     before, after = map(int, re.findall(r"\d+", next(r[1] for r in rows if r[0] == "catalogue")))
     assert after < 0.8 * before
-    assert next(row[3] for row in rows if row[0] == "sessions") == "memory"
+    assert next(row[4] for row in rows if row[0] == "sessions") == "memory"
     assert any("memory_short" in line and "MiB would do" in line for line in lines)
 
 

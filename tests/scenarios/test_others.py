@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.scenarios.worlds import BUSY, POLICY, SHORT, Stage, key_of
+from tests.scenarios.worlds import BUSY, POLICY, SHORT, Stage, hold_of, key_of
 from tuner.model.decision import Hold
 from tuner.model.happening import SourceFound, SourceLost
 from tuner.model.reason import Reason
@@ -20,12 +20,6 @@ def ready(stage: Stage) -> bool:
     """Whether the next tick would write."""
     decision = stage.decision()
     return isinstance(decision, Hold) and decision.detail.startswith("4 of 5 rate windows")
-
-
-def hold_of(stage: Stage) -> Reason:
-    decision = stage.decision()
-    assert isinstance(decision, Hold), decision
-    return decision.reason
 
 
 class Meddler:
@@ -161,7 +155,7 @@ def test_what_others_did_just_before_the_write_counts(value: str | None, reason:
 
     def act(key: WorkloadKey) -> None:
         if value is None:
-            stage.cluster.set_env(key, "GOMEMLIMIT", "900MiB", owner="kubectl-edit")
+            stage.cluster.scale(key, 3)
         else:
             stage.cluster.set_env(key, GOGC, value, owner="kubectl-edit")
 

@@ -8,6 +8,7 @@ from tests.scenarios.worlds import BUSY, MIB, POLICY, SHORT, Stage
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
 from tuner.model.trial import Verdict
+from tuner.model.workload import GOGC, GOMEMLIMIT
 from tuner.simulation import Service
 from tuner.simulation.streams import constant, oscillate, ramp, total
 
@@ -34,8 +35,12 @@ def test_a_busy_service_is_tuned_in_predicted_steps_and_then_left_alone(service:
     steps = [each.trial.change for each in stage.changes()]
     assert 1 <= len(steps) <= 3
     for change in steps:
-        (move,) = change.settings
-        assert int(move.after or 0) <= 2 * int(move.before or 100)
+        gogc = change.of(GOGC)
+        assert gogc is not None
+        assert int(gogc.after or 0) <= 2 * int(gogc.before or 100)
+    assert [each.of(GOMEMLIMIT) is not None for each in steps] == [True] + [False] * (
+        len(steps) - 1
+    ), "the backstop comes with the first step, and stays"
     outcomes = stage.outcomes()
     assert len(outcomes) == len(steps)
     assert all(each.verdict is Verdict.CONFIRMED for each in outcomes[:-1])
@@ -108,7 +113,8 @@ def test_short_memory_is_named_with_the_limit_that_would_do() -> None:
     named = re.search(r"a limit of (\d+) MiB would do", decision.detail)
     assert named is not None
     assert 1100 < int(named[1]) < 2000
-    assert stage.writes() <= 1
+    assert stage.writes() <= 2
+    assert stage.cluster.oom_kills == 0
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from tuner.loop import Loop
-from tuner.model.decision import Decision
+from tuner.model.decision import Decision, Hold
 from tuner.model.happening import ChangeWritten, Happening, TickEnded, TrialEnded
 from tuner.model.policy import Policy
+from tuner.model.reason import Reason
 from tuner.model.record import Record
 from tuner.model.trial import Outcome, Phase, Verdict
 from tuner.model.workload import GOGC, Kind, Rollout, WorkloadKey
@@ -164,6 +165,19 @@ class Stage:
         self.run(ticks)
         after = _spent(self.cluster.pods(self.key))
         return (after[0] - before[0]) / (after[1] - before[1])
+
+
+def reason_of(stage: Stage) -> Reason | None:
+    """Reason of the newest decision on the first service; None before the first one."""
+    decision = stage.decision()
+    return None if decision is None else decision.reason
+
+
+def hold_of(stage: Stage) -> Reason:
+    """Why the first service is left as it is."""
+    decision = stage.decision()
+    assert isinstance(decision, Hold), decision
+    return decision.reason
 
 
 def _spent(pods: list[Pod]) -> tuple[float, float]:

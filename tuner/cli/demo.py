@@ -23,7 +23,7 @@ from tuner.model.happening import (
 )
 from tuner.model.reason import Reason
 from tuner.model.trial import Outcome, Phase
-from tuner.model.workload import GOGC, Workload, WorkloadKey
+from tuner.model.workload import GOGC, GOMEMLIMIT, Workload, WorkloadKey
 from tuner.settings import Settings
 from tuner.simulation import Service, World
 from tuner.simulation.streams import constant, noise, total
@@ -71,7 +71,13 @@ SERVICES = (
 )
 """One that gains much, one that has nothing to gain, one whose memory is short."""
 
-PURPOSES = {Reason.GC_COST: "CPU", Reason.MEMORY_CEILING: "memory", Reason.ROLLBACK: "undo"}
+PURPOSES = {
+    Reason.GC_COST: "CPU",
+    Reason.MEMORY_CEILING: "memory",
+    Reason.DANGER: "memory",
+    Reason.MEMORY_LIMIT: "backstop",
+    Reason.ROLLBACK: "undo",
+}
 """What a change is for, in a word: one for the memory's sake costs CPU, and is right to."""
 
 
@@ -178,7 +184,16 @@ def _print_news(console: Console, world: World, news: _News) -> None:
 def _summary(news: _News) -> Table:
     """One row for each change, and one for each service that was left as it is."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for column in ("SERVICE", "CPU/REQUEST", "GOGC", "FOR", "PREDICTED", "MEASURED", "VERDICT"):
+    for column in (
+        "SERVICE",
+        "CPU/REQUEST",
+        "GOGC",
+        "GOMEMLIMIT",
+        "FOR",
+        "PREDICTED",
+        "MEASURED",
+        "VERDICT",
+    ):
         table.add_column(column, overflow="fold")
     for key in sorted(news.last):
         before, after = news.first.get(key), news.last[key]
@@ -188,12 +203,14 @@ def _summary(news: _News) -> Table:
         cost = "-" if old is None or new is None else f"{old * 1e6:.0f} → {new * 1e6:.0f} µs"
         title, gogc = (key.name, cost), f"{before.signals.gogc:g}"
         for outcome in reversed(after.record.history):
-            move = outcome.change.of(GOGC)
-            value = "unset" if move is None or move.after is None else move.after
-            table.add_row(*title, f"{gogc} → {value}", *_scored(outcome))
+            move, limit = outcome.change.of(GOGC), outcome.change.of(GOMEMLIMIT)
+            value = gogc if move is None else move.after or "unset"
+            steps = gogc if move is None else f"{gogc} → {value}"
+            backstop = "" if limit is None else limit.after or "unset"
+            table.add_row(*title, steps, backstop, *_scored(outcome))
             title, gogc = ("", ""), value
         if not after.record.history:
-            table.add_row(*title, gogc, "-", "-", "-", "left alone")
+            table.add_row(*title, gogc, "-", "-", "-", "-", "left alone")
     return table
 
 

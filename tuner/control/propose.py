@@ -25,6 +25,10 @@ DANGER_MARGIN = 0.8
 """Share of the limit's ceiling that is used where memory is in danger."""
 
 
+SELDOM = frozenset({Reason.GC_IDLE, Reason.FEW_CYCLES})
+"""Why a heap that hardly ever grows is left alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What the loops are to work with, besides what is seen of the service."""
@@ -44,14 +48,23 @@ class Terms:
 
 def propose(signals: Signals, terms: Terms) -> Proposal:
     """What the loops ask for, before any guard has seen it; also where they ask for no change."""
+    untunable = _untunable(signals, terms)
     limit = _memory_limit(signals, terms)
+    if untunable is not None and untunable.reason in SELDOM and _first(limit):
+        # A heap that hardly ever grows is not worth a restart for a backstop.
+        limit = None
     backstop = signals.gomemlimit_bytes if limit is None else float(limit.mib * MIB)
     return Proposal(
-        gogc=_untunable(signals, terms) or _gogc(signals, terms, backstop),
+        gogc=untunable or _gogc(signals, terms, backstop),
         memory_limit=limit,
         prediction=predict(signals, signals.gogc_effective, terms.law, backstop),
         danger=terms.danger,
     )
+
+
+def _first(limit: MemoryLimitMove | None) -> bool:
+    """Whether the loop would set a GOMEMLIMIT where there is none."""
+    return limit is not None and limit.current_bytes is None and not limit.ordered
 
 
 def _memory_limit(signals: Signals, terms: Terms) -> MemoryLimitMove | None:

@@ -17,7 +17,7 @@ from tuner.guards.leak import leak
 from tuner.guards.live_channel import live_channel
 from tuner.guards.mode import mode
 from tuner.guards.orders import orders
-from tuner.guards.ownership import ownership
+from tuner.guards.ownership import owned, ownership
 from tuner.guards.quarantine import quarantine
 from tuner.guards.replicas import replicas
 from tuner.guards.resize import resize
@@ -48,8 +48,9 @@ def refusing_rises(gate: Gate) -> Guard:
 
 
 FIRST: Sequence[Gate] = (
-    # Do people want it?
+    # Do people want it, and is it ours to write at all?
     orders,
+    owned,
     reverted,
     # Is the workload one that can be tuned, and at rest?
     live_channel,
@@ -63,7 +64,6 @@ FIRST: Sequence[Gate] = (
 """Refuse any change, before it is looked at."""
 
 GOGC: Sequence[Guard] = (
-    # Is it ours to write at all?
     ownership,
     refusing(vertical),
     # What is left of the move, and is it worth anything?

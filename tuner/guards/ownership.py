@@ -1,5 +1,7 @@
 """Guard: GOGC must be ours or nobody's, a literal value, and listed once."""
 
+import math
+
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.proposal import GogcMove
@@ -43,6 +45,16 @@ def limit_is_free(container: Container, gomemlimit_bytes: float | None) -> bool:
     if gomemlimit_bytes is not None and GOMEMLIMIT not in container.env:
         return False
     return ownership_of(container, GOMEMLIMIT) is None
+
+
+def owned(situation: Situation) -> Hold | None:
+    """Refuse any change where the GOGC that is in force is not ours: its owner looks after it.
+
+    An ``off`` is no value that anyone tunes: a GOMEMLIMIT beside it is what keeps it safe.
+    """
+    if math.isinf(situation.signals.gogc):
+        return None
+    return ownership_of(situation.container, GOGC)
 
 
 def ownership(move: GogcMove, situation: Situation) -> GogcMove | Hold:
