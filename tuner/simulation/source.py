@@ -24,6 +24,8 @@ LOOKBACK_SECONDS = 300.0
 """Age of the newest sample from which on Prometheus no longer shows a series."""
 P99_OVER_P95 = 1.6
 LONGEST_OVER_TYPICAL_PAUSE = 4.0
+SETTINGS_SINCE = 1_021_000
+"""The Go release from which on the runtime tells its GOGC and GOMEMLIMIT (its release notes)."""
 
 _COUNTED: dict[Quantity, Callable[[Counters], float]] = {
     Quantity.CPU_CORES: lambda each: each.cpu_seconds,
@@ -95,7 +97,7 @@ class _Window:
     def derived_bytes(self) -> float | None:
         """Live heap out of heap goal, GOGC and stacks: right while GOGC binds."""
         gogc, stack_bytes = self.of.newest.settings.gogc, self.of.pod.service.stack_bytes
-        if gogc >= GOGC_OFF:
+        if gogc >= GOGC_OFF or self.of.pod.service.go_version < SETTINGS_SINCE:
             return None
         return (100 * self.goal_bytes - gogc * stack_bytes) / (100 + gogc)
 
@@ -221,9 +223,6 @@ def _settings(service: Service, scraped: Sequence[_Scraped]) -> dict[Quantity, f
     limits = [min(each.gomemlimit_bytes, GOMEMLIMIT_UNSET) for each in settings]
     thresholds = [each.threshold for each in settings if math.isfinite(each.threshold)]
     reading = {
-        Quantity.GOGC_LOWEST: min(gogc),
-        Quantity.GOGC_HIGHEST: max(gogc),
-        Quantity.GOMEMLIMIT_BYTES: min(limits),
         Quantity.RESIDENT_BYTES: max(each.newest.resident_bytes for each in scraped),
         Quantity.LIVE_FLOOR_BYTES: max(each.floor_bytes for each in scraped),
         Quantity.GOROUTINES: max(each.newest.goroutines for each in scraped),
@@ -231,6 +230,10 @@ def _settings(service: Service, scraped: Sequence[_Scraped]) -> dict[Quantity, f
         Quantity.GO_VERSION: float(service.go_version),
         Quantity.PAUSE_LONGEST_SECONDS: LONGEST_OVER_TYPICAL_PAUSE * service.pause_seconds,
     }
+    if service.go_version >= SETTINGS_SINCE:
+        reading[Quantity.GOGC_LOWEST] = min(gogc)
+        reading[Quantity.GOGC_HIGHEST] = max(gogc)
+        reading[Quantity.GOMEMLIMIT_BYTES] = min(limits)
     if thresholds:
         reading[Quantity.BARRIER_THRESHOLD_LOWEST] = min(thresholds)
         reading[Quantity.BARRIER_THRESHOLD_HIGHEST] = max(thresholds)

@@ -159,6 +159,19 @@ def test_what_pods_tell_beside_their_heap() -> None:
     assert Quantity.THROTTLED_RATIO not in Scraped().run(300)
 
 
+def test_a_runtime_before_go_1_21_does_not_tell_its_settings() -> None:
+    reading = Scraped(replace(SERVICE, go_version=1_020_014, runtime_metrics=False)).run(300)
+    assert reading[Quantity.GO_VERSION] == 1_020_014
+    for quantity in (
+        Quantity.GOGC_LOWEST,
+        Quantity.GOGC_HIGHEST,
+        Quantity.GOMEMLIMIT_BYTES,
+        Quantity.LIVE_DERIVED_BYTES,
+    ):
+        assert quantity not in reading
+    assert reading[Quantity.LIVE_FLOOR_BYTES] > 0
+
+
 def test_what_the_barrier_refuses_is_no_answer() -> None:
     barred = replace(SERVICE, barrier="4", requests_per_second=constant(9000))
     reading = Scraped(barred).run(300)
