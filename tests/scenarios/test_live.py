@@ -100,20 +100,26 @@ def test_what_does_harm_is_taken_back_without_a_restart() -> None:
     assert processes(stage) == before
 
 
-@pytest.mark.parametrize(
-    ("value", "reason"), [("150", Reason.OWNED_BY_OTHER), (None, Reason.REVERTED_BY_OTHER)]
-)
-def test_a_value_in_the_config_map_that_others_took_is_theirs(
-    value: str | None, reason: Reason
-) -> None:
+def test_a_value_that_others_took_out_of_the_config_map_is_not_put_back_at_once() -> None:
     stage = Stage(LIVE)
     stage.until_verdict()
     taken = stage.cluster.now
-    stage.cluster.set_env(stage.key, GOGC, value, owner="kubectl-edit")
+    stage.cluster.set_env(stage.key, GOGC, None, owner="kubectl-edit")
     stage.run(30)
-    assert hold_of(stage) is reason
+    assert hold_of(stage) is Reason.REVERTED_BY_OTHER
     assert written(stage, since=taken) == 0
-    assert stage.gogc() == value
+    assert stage.gogc() is None
+
+
+def test_a_value_that_others_put_in_place_of_ours_stays_theirs() -> None:
+    stage = Stage(LIVE)
+    stage.until_verdict()
+    taken = stage.cluster.now
+    stage.cluster.set_env(stage.key, GOGC, "150", owner="kubectl-edit")
+    stage.run(TICKS_PER_HOUR)
+    assert hold_of(stage) is Reason.OWNED_BY_OTHER
+    assert written(stage, since=taken) == 0
+    assert stage.gogc() == "150"
 
 
 def test_without_its_config_map_nothing_is_written_and_the_reason_names_it() -> None:
