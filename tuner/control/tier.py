@@ -1,5 +1,7 @@
 """What a workload is to reach: its tier, and over it annotations, and over them overrides."""
 
+import math
+import re
 from dataclasses import replace
 
 from tuner.model.decision import Hold
@@ -12,6 +14,7 @@ from tuner.model.workload import Workload
 PROFILE = "profile"
 LATENCY_TARGET = "latency-target"
 BARRIER_BASE = "barrier-base"
+_WHOLE = re.compile(r"0*[1-9][0-9]{0,8}")
 
 
 def tier_of(workload: Workload, policy: Policy, override: Override) -> Profile | Hold:
@@ -21,7 +24,7 @@ def tier_of(workload: Workload, policy: Policy, override: Override) -> Profile |
     if profile is None:
         return _unusable(PROFILE, name, f"use one of {', '.join(policy.profiles)}")
     base = workload.annotations.get(BARRIER_BASE, "1")
-    if not base.isdecimal() or int(base) < 1:
+    if _WHOLE.fullmatch(base) is None:
         return _unusable(BARRIER_BASE, base, "write a whole number of requests, from 1 up")
     target = override.latency_target_seconds
     if target is None:
@@ -30,13 +33,17 @@ def tier_of(workload: Workload, policy: Policy, override: Override) -> Profile |
             return answer
         target = profile.latency_target_seconds if answer is None else answer
     share = override.gc_share_target or profile.gc_share_target
+    # A bound of people's moves the tier's other one where it would stand in between.
+    lowest = override.gogc_lowest or min(
+        profile.gogc_lowest, override.gogc_highest or profile.gogc_highest
+    )
     return replace(
         profile,
         latency_target_seconds=target,
         gc_share_target=share,
         gc_share_least=min(profile.gc_share_least, share),
-        gogc_lowest=override.gogc_lowest or profile.gogc_lowest,
-        gogc_highest=override.gogc_highest or profile.gogc_highest,
+        gogc_lowest=lowest,
+        gogc_highest=override.gogc_highest or max(profile.gogc_highest, lowest),
     )
 
 
@@ -48,8 +55,8 @@ def _latency_target(workload: Workload) -> float | Hold | None:
         seconds = parse_duration(text)
     except ValueError as error:
         return _unusable(LATENCY_TARGET, text, str(error))
-    if seconds <= 0:
-        return _unusable(LATENCY_TARGET, text, "it has to be above 0")
+    if not 0 < seconds < math.inf:
+        return _unusable(LATENCY_TARGET, text, "it has to be above 0, and a time that passes")
     return seconds
 
 

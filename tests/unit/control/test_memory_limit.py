@@ -89,23 +89,22 @@ def test_a_container_of_64_mib_gets_a_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mib", "in_force_mib", "changed", "worth"),
+    ("mib", "in_force_mib", "worth"),
     [
-        (910, None, False, True),
-        (910, 910, False, False),
-        (910, 910, True, False),
-        (910, 900, False, False),
-        (910, 900, True, True),
-        (945, 900, False, True),
-        (855, 900, False, True),
-        (856, 900, False, False),
+        (910, None, True),
+        (910, 910, False),
+        (910, 900, False),
+        (945, 900, True),
+        (944, 900, False),
+        (855, 900, True),
+        (856, 900, False),
     ],
 )
-def test_a_limit_is_written_for_a_twentieth_or_another_container_limit(
-    mib: int, in_force_mib: int | None, *, changed: bool, worth: bool
+def test_a_limit_is_written_where_none_is_set_or_for_a_twentieth(
+    mib: int, in_force_mib: int | None, *, worth: bool
 ) -> None:
     in_force = None if in_force_mib is None else in_force_mib * MIB
-    assert worth_writing(mib, in_force, container_limit_changed=changed) is worth
+    assert worth_writing(mib, in_force) is worth
 
 
 def test_memory_over_the_set_point_brings_the_limit_down() -> None:
