@@ -80,8 +80,13 @@ class MetricNames:
     """Label matchers that every series must meet, such as ``cluster="x"``."""
     pod_patterns: tuple[tuple[Kind, str], ...] = (
         (Kind.DEPLOYMENT, f"(.*)-{_HASH_ALPHABET}{{1,10}}-{_HASH_ALPHABET}{{5}}"),
+        (Kind.STATEFUL_SET, "(.*)-[0-9]{1,4}"),
     )
-    """Patterns (RE2, anchored) of the names of a kind's pods; the first group is the workload."""
+    """Patterns (RE2, anchored) of the names of a kind's pods; the first group is the workload.
+
+    A StatefulSet's numbers have no fifth digit here: the random part of a Deployment's pod can be
+    five digits.
+    """
 
     def __post_init__(self) -> None:
         for name in (each.name for each in fields(self) if each.name not in _TEXT_FIELDS):

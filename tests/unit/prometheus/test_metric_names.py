@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tuner.model.workload import Kind
 from tuner.prometheus import MetricNames
 
 
@@ -41,6 +42,25 @@ def test_names_that_make_no_query_are_refused(settings: dict[str, str], words: s
     ],
 )
 def test_the_default_pattern_knows_the_pods_of_deployments(pod: str, workload: str | None) -> None:
-    ((_, pattern),) = MetricNames().pod_patterns
+    pattern = dict(MetricNames().pod_patterns)[Kind.DEPLOYMENT]
+    found = re.fullmatch(pattern, pod)
+    assert (found[1] if found else None) == workload
+
+
+@pytest.mark.parametrize(
+    ("pod", "workload"),
+    [
+        ("web-0", "web"),
+        ("web-1-12", "web-1"),
+        ("web-9999", "web"),
+        ("web-5d4f7c9b8d-24567", None),
+        ("web-5d4f7c9b8d-x7k2p", None),
+        ("web", None),
+    ],
+)
+def test_the_default_pattern_knows_the_pods_of_stateful_sets_and_no_deployments(
+    pod: str, workload: str | None
+) -> None:
+    pattern = dict(MetricNames().pod_patterns)[Kind.STATEFUL_SET]
     found = re.fullmatch(pattern, pod)
     assert (found[1] if found else None) == workload
