@@ -89,7 +89,7 @@ def _may_write(situation: Situation) -> bool:
         and not situation.policy.dry_run
         and orders(situation) is None
         and source(situation) is None
-        and ownership_of(situation.container, BARRIER) is None
+        and ownership_of(situation.workload, situation.container, BARRIER) is None
     )
 
 

@@ -281,7 +281,7 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
         law=policy.law,
         memory=subject.memory,
         override=given.override,
-        limit_free=limit_is_free(subject.container, signals.gomemlimit_bytes),
+        limit_free=limit_is_free(subject.workload, subject.container, signals.gomemlimit_bytes),
         correction=loops.states.correction.k,
         danger=danger_of(signals, subject.memory, policy.guards, killed=killed),
     )

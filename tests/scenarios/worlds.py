@@ -1,6 +1,6 @@
 """Services to tune, and a world with everything that happened in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from tuner.model.record import Record
 from tuner.model.trial import Outcome, Phase, Verdict
 from tuner.model.workload import GOGC, Kind, Rollout, WorkloadKey
 from tuner.overrides.source import BookOverrides
-from tuner.ports import Inventory
+from tuner.ports import Actuator, Inventory, MetricsSource, Observer
 from tuner.settings import Settings
 from tuner.simulation import ControllerDied, Pod, Service, World
 from tuner.simulation.streams import constant, noise, total
@@ -71,9 +71,16 @@ class Story:
 class Stage:
     """A world, its story, and what happens on it while it runs."""
 
-    def __init__(self, *services: Service, policy: Policy = POLICY, seed: int = 1) -> None:
+    def __init__(
+        self,
+        *services: Service,
+        policy: Policy = POLICY,
+        seed: int = 1,
+        observers: Sequence[Observer] = (),
+    ) -> None:
         self.story = Story()
-        self.world = World(services, policy, observers=(self.story,), seed=seed)
+        self.observers = (self.story, *observers)
+        self.world = World(services, policy, observers=self.observers, seed=seed)
         self.cluster = self.world.cluster
         self.key = key_of(services[0])
         self.rollouts_at_once = 0
@@ -113,16 +120,21 @@ class Stage:
         """Tick until the first service's trial is in a phase."""
         self.until(lambda stage: stage.phase() is phase)
 
-    def meddle(self, inventory: Inventory) -> None:
-        """Let the loop see the cluster through somebody else's eyes."""
+    def meddle(
+        self,
+        inventory: Inventory | None = None,
+        source: MetricsSource | None = None,
+        actuator: Actuator | None = None,
+    ) -> None:
+        """Let the loop see the world through somebody else's eyes, or act by their hands."""
         self.world.loop = Loop(
-            source=self.world.source,
-            inventory=inventory,
+            source=source or self.world.source,
+            inventory=inventory or self.cluster,
             records=self.cluster,
-            actuator=self.cluster,
-            observers=(self.story,),
+            actuator=actuator or self.cluster,
+            observers=self.observers,
             policy=self.world.policy,
-            overrides=BookOverrides(),
+            overrides=BookOverrides(lambda: self.world.book),
         )
 
     def phase(self) -> Phase | None:

@@ -23,7 +23,7 @@ def objection_to(trial: Trial, fresh: Workload, decided_on: Workload) -> Hold | 
         return Hold(Reason.WORKLOAD_CHANGED, "the workload changed since it was decided on")
     if fresh.live is not None and fresh.live.trouble:
         return Hold(Reason.LIVE_CHANNEL_INVALID, fresh.live.trouble)
-    refusal = next(filter(None, _of_moves(trial.change.settings, container)), None)
+    refusal = next(filter(None, _of_moves(trial.change.settings, fresh, container)), None)
     if refusal is not None or trial.reason is Reason.ROLLBACK or fresh.live is not None:
         return refusal
     if all(_stands(container, move) for move in trial.change.settings):
@@ -31,10 +31,12 @@ def objection_to(trial: Trial, fresh: Workload, decided_on: Workload) -> Hold | 
     return rollout_of(fresh)
 
 
-def _of_moves(moves: Sequence[Setting], container: Container) -> Iterator[Hold | None]:
+def _of_moves(
+    moves: Sequence[Setting], fresh: Workload, container: Container
+) -> Iterator[Hold | None]:
     """Why each move must not be made; None where it may."""
     for move in moves:
-        yield ownership_of(container, move.name)
+        yield ownership_of(fresh, container, move.name)
     if all(_stands(container, move) for move in moves):
         return
     for move in moves:

@@ -6,17 +6,18 @@ from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.proposal import GogcMove
 from tuner.model.reason import Reason
-from tuner.model.workload import FIELD_MANAGER, GOGC, GOMEMLIMIT, Container
+from tuner.model.workload import FIELD_MANAGER, GOGC, GOMEMLIMIT, Container, Workload
 
 
-def ownership_of(container: Container, name: str) -> Hold | None:
-    """Why an env entry may not be written; None where it may.
+def ownership_of(workload: Workload, container: Container, name: str) -> Hold | None:
+    """Why a setting may not be written; None where it may.
 
-    A value in the manifest belongs to whoever applied it: writing over it would start a fight that
+    The label on a live ConfigMap hands its keys over, whoever wrote them first. An env entry is
+    another matter: a value in the manifest belongs to whoever applied it: writing over it would start a fight that
     the next ``helm upgrade`` or ``kubectl apply`` wins.
     """
     entry = container.env.get(name)
-    if entry is None:
+    if entry is None or workload.live is not None:
         return None
     if entry.count > 1:
         return Hold(
@@ -36,7 +37,7 @@ def ownership_of(container: Container, name: str) -> Hold | None:
     return None
 
 
-def limit_is_free(container: Container, gomemlimit_bytes: float | None) -> bool:
+def limit_is_free(workload: Workload, container: Container, gomemlimit_bytes: float | None) -> bool:
     """Whether GOMEMLIMIT may be written.
 
     A limit in force that no env entry explains was set by the program itself: automemlimit, or a
@@ -44,7 +45,7 @@ def limit_is_free(container: Container, gomemlimit_bytes: float | None) -> bool:
     """
     if gomemlimit_bytes is not None and GOMEMLIMIT not in container.env:
         return False
-    return ownership_of(container, GOMEMLIMIT) is None
+    return ownership_of(workload, container, GOMEMLIMIT) is None
 
 
 def owned(situation: Situation) -> Hold | None:
@@ -54,9 +55,9 @@ def owned(situation: Situation) -> Hold | None:
     """
     if math.isinf(situation.signals.gogc):
         return None
-    return ownership_of(situation.container, GOGC)
+    return ownership_of(situation.workload, situation.container, GOGC)
 
 
 def ownership(move: GogcMove, situation: Situation) -> GogcMove | Hold:
     """Refuse an env entry that is not ours to write."""
-    return ownership_of(situation.container, GOGC) or move
+    return ownership_of(situation.workload, situation.container, GOGC) or move
