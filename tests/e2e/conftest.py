@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+UNDER_LOAD = {"stage", "tenants"}
+"""Fixtures whose services keep on running."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run the tests marked full, too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "full: takes over two minutes; runs with --full only")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests under load come last: its services keep both cores busy, and others would wait.
 
     Before them the main job, whose figures need the machine for themselves.
@@ -25,9 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def turn(item: pytest.Item) -> int:
         fixtures = getattr(item, "fixturenames", ())
-        return 2 if "stage" in fixtures else int("tuning" in fixtures)
+        return 2 if UNDER_LOAD.intersection(fixtures) else int("tuning" in fixtures)
 
     items.sort(key=turn)
+    for item in items:
+        if item.get_closest_marker("full") is not None and not config.getoption("--full"):
+            item.add_marker(pytest.mark.skip(reason="takes over two minutes: give --full"))
 
 
 @pytest.fixture(scope="session")

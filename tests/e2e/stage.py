@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.testbed.manifests import APP_CONTAINER, Load, SampleService
+from tests.e2e.testbed.manifests import APP_CONTAINER, Load, SampleService, live_config_map
 from tests.e2e.testbed.operator import Operator, prepare_operator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tests.e2e.testbed.cluster import Cluster
 
 SERVICE = "web"
 LOAD = "load"
+LIVE_CONFIG_MAP = "web-live"
+OVERRIDES = "gc-tuner-overrides"
 
 # Under half a core in all at GOGC=100, nearly half of it for GC; client_golang's default metrics.
 POINTER_RICH: Mapping[str, str] = {
@@ -38,34 +41,63 @@ LIGHT: Mapping[str, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Tenant:
-    """One service under load in a namespace of its own.
+    """Services under load in a namespace of their own.
 
     Attributes:
         cluster: where it runs.
         namespace: its own.
         service: as it was deployed.
-        rate: requests per second.
+        rate: requests per second, of each service.
+        neighbours: further services in the same namespace.
+        objects: whatever else is deployed before the services.
     """
 
     cluster: Cluster
     namespace: str
     service: SampleService
     rate: int
+    neighbours: Sequence[SampleService] = ()
+    objects: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def services(self) -> Sequence[SampleService]:
+        """All of them."""
+        return (self.service, *self.neighbours)
 
     def deploy(self) -> None:
-        """Create the namespace, the service and the load, without waiting for them.
+        """Create the namespace, the services and their load, without waiting for them.
 
         Raises:
             KubectlError: one was refused.
         """
         self.cluster.create_namespace(self.namespace)
+        services = [each for service in self.services for each in service.manifests()]
+        self.cluster.apply([*self.objects, *services])
+        self.add_load(LOAD, self.rate)
+        for each in self.neighbours:
+            self.add_load(f"{each.name}-{LOAD}", self.rate, service=each.name)
+
+    def add_load(self, name: str, rate: int, service: str = SERVICE) -> None:
+        """Send more requests per second to a Service, until the load's Deployment is deleted.
+
+        Raises:
+            KubectlError: it was refused.
+        """
         load = Load(
-            name=LOAD,
+            name=name,
             namespace=self.namespace,
-            targets_url=self.cluster.endpoints_url(self.namespace, self.service.name),
-            schedule=f"constant:{self.rate}",
+            targets_url=self.cluster.endpoints_url(self.namespace, service),
+            schedule=f"constant:{rate}",
         )
-        self.cluster.apply([*self.service.manifests(), *load.manifests()])
+        self.cluster.apply(load.manifests())
+
+    def remove_load(self, name: str) -> None:
+        """End a load.
+
+        Raises:
+            KubectlError: there is none.
+        """
+        self.cluster.kubectl("delete", "deployment", name, "--namespace", self.namespace)
 
     def wait(self) -> None:
         """Wait until all pods are ready.
@@ -73,19 +105,94 @@ class Tenant:
         Raises:
             TimeoutError: not in time.
         """
-        self.cluster.wait_for_rollout(self.namespace, f"deployment/{SERVICE}", timeout_seconds=120)
+        for each in self.services:
+            self.cluster.wait_for_rollout(self.namespace, each.reference, timeout_seconds=120)
 
     def deployment(self) -> dict[str, Any]:
         """Return the service's Deployment, managed fields included."""
+        return self.workload()
+
+    def workload(self, name: str = SERVICE) -> dict[str, Any]:
+        """Return a service's Deployment or StatefulSet, managed fields included."""
+        reference = next(each.reference for each in self.services if each.name == name)
+        return self.cluster.get(reference, "--namespace", self.namespace, "--show-managed-fields")
+
+    def env(self, name: str = SERVICE, container: str = APP_CONTAINER) -> dict[str, str]:
+        """Return the env of a service's container, sidecars included; values only."""
+        pod = self.workload(name)["spec"]["template"]["spec"]
+        containers = [*pod["containers"], *pod.get("initContainers", [])]
+        found = next(each for each in containers if each["name"] == container)
+        return {each["name"]: each.get("value", "") for each in found.get("env", [])}
+
+    def live(self) -> dict[str, str]:
+        """Return the data of the live ConfigMap."""
+        data: dict[str, str] = self.live_config_map().get("data", {})
+        return data
+
+    def live_config_map(self) -> dict[str, Any]:
+        """Return the live ConfigMap, managed fields included."""
         return self.cluster.get(
-            "deployment", SERVICE, "--namespace", self.namespace, "--show-managed-fields"
+            "configmap", LIVE_CONFIG_MAP, "--namespace", self.namespace, "--show-managed-fields"
         )
 
-    def env(self) -> dict[str, str]:
-        """Return the env of the service's container, values only."""
-        containers = self.deployment()["spec"]["template"]["spec"]["containers"]
-        container = next(each for each in containers if each["name"] == APP_CONTAINER)
-        return {each["name"]: each.get("value", "") for each in container["env"]}
+    def pods(self, name: str = SERVICE) -> dict[str, dict[str, Any]]:
+        """Return a service's pods by name, without those on their way out."""
+        selector = f"app.kubernetes.io/name={name}"
+        items = self.cluster.get("pods", "--namespace", self.namespace, "--selector", selector)
+        return {
+            each["metadata"]["name"]: each
+            for each in items["items"]
+            if "deletionTimestamp" not in each["metadata"]
+        }
+
+    def starts(self, name: str = SERVICE) -> dict[str, int]:
+        """Return how often containers were restarted, by the uid of their pod."""
+        return {
+            pod["metadata"]["uid"]: sum(
+                each["restartCount"] for each in pod["status"]["containerStatuses"]
+            )
+            for pod in self.pods(name).values()
+        }
+
+    def by_pod(
+        self, expression: str, name: str = SERVICE, container: str = APP_CONTAINER
+    ) -> dict[str, float]:
+        """Evaluate a query over a service's present pods.
+
+        Args:
+            expression: PromQL in which `$pods` stands for the matchers of the service's container.
+            name: of the service.
+            container: whose metrics.
+        """
+        matchers = f'namespace="{self.namespace}",container="{container}",pod=~"{name}-.*"'
+        answer = self.cluster.prometheus.query(expression.replace("$pods", matchers))
+        found = {dict(labels)["pod"]: value for labels, value in answer.items()}
+        return {pod: found[pod] for pod in self.pods(name) if pod in found}
+
+    def gogc_in_force(self, name: str = SERVICE) -> set[float]:
+        """Return the GOGC that a service's present pods report, percent."""
+        return set(self.by_pod("go_gc_gogc_percent{$pods}", name).values())
+
+    def order(self, text: str) -> datetime:
+        """Lay down overrides, in place of those that there are, and return when.
+
+        Raises:
+            KubectlError: it was refused.
+        """
+        metadata = {"name": OVERRIDES, "namespace": self.namespace}
+        given = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+        self.cluster.apply([{**given, "data": {"overrides.yaml": text}}])
+        return datetime.now(tz=UTC)
+
+    def events(self, reason: str, name: str = SERVICE) -> list[dict[str, Any]]:
+        """Return gc-tuner's Events of one reason on a workload, oldest first."""
+        items = self.cluster.get("events.events.k8s.io", "--namespace", self.namespace)["items"]
+        found = [
+            each
+            for each in items
+            if each["reason"] == reason and each.get("regarding", {}).get("name") == name
+        ]
+        return sorted(found, key=lambda each: str(each["eventTime"]))
 
     def revision(self) -> int:
         """Return how many pod templates there were, each of them a rollout."""
@@ -93,13 +200,13 @@ class Tenant:
         return int(annotations["deployment.kubernetes.io/revision"])
 
     def patch(self, patch: Mapping[str, Any]) -> None:
-        """Change the Deployment as its owner would.
+        """Change the workload as its owner would.
 
         Raises:
             KubectlError: it was refused.
         """
         self.cluster.kubectl(
-            *("patch", "deployment", SERVICE, "--namespace", self.namespace),
+            *("patch", self.service.reference, "--namespace", self.namespace),
             *("--field-manager", "owner", "--patch", json.dumps(patch)),
         )
 
@@ -127,22 +234,73 @@ def tenant(  # noqa: PLR0913 - what a test may vary
     mode: str | None = "auto",
     memory_request: str = "256Mi",
     memory_limit: str | None = "512Mi",
+    neighbours: Sequence[str] = (),
+    **options: Any,  # noqa: ANN401 - passed on as they are
 ) -> Tenant:
-    """Describe a tenant; `deploy` makes it."""
+    """Describe a tenant; `deploy` makes it.
+
+    Args:
+        cluster: where it will run.
+        name: what its namespace's name begins with.
+        environment: of the service.
+        rate: requests per second.
+        mode: label of the workload; None sets none.
+        memory_request: of the service's container.
+        memory_limit: of the service's container.
+        neighbours: names of further services like the first, each under the same load.
+        options: further ones of `SampleService`.
+    """
     namespace = f"{name}-{secrets.token_hex(2)}"
-    return Tenant(
-        cluster=cluster,
-        namespace=namespace,
-        service=SampleService(
-            name=SERVICE,
+
+    def service(name: str) -> SampleService:
+        return SampleService(
+            name=name,
             namespace=namespace,
             environment=environment,
             memory_request=memory_request,
             memory_limit=memory_limit,
             labels={} if mode is None else {"gc-tuner.io/mode": mode},
-        ),
+            **options,
+        )
+
+    return Tenant(
+        cluster=cluster,
+        namespace=namespace,
+        service=service(SERVICE),
         rate=rate,
+        neighbours=[service(each) for each in neighbours],
     )
+
+
+def live_tenant(
+    cluster: Cluster,
+    name: str,
+    environment: Mapping[str, str] = LIGHT,
+    **options: Any,  # noqa: ANN401 - passed on
+) -> Tenant:
+    """Describe a tenant with a live ConfigMap that holds nothing yet; options as of `tenant`."""
+    bare = tenant(cluster, name, environment, live_config_map=LIVE_CONFIG_MAP, **options)
+    return replace(bare, objects=[live_config_map(LIVE_CONFIG_MAP, bare.namespace, {})])
+
+
+@contextlib.contextmanager
+def deployed(tenants: Mapping[str, Tenant]) -> Iterator[Mapping[str, Tenant]]:
+    """Deploy tenants at once, wait for them, and take them away at the end.
+
+    Raises:
+        TimeoutError: a service did not become ready.
+    """
+    try:
+        for each in tenants.values():
+            each.deploy()
+        for each in tenants.values():
+            each.wait()
+        yield tenants
+    finally:
+        for each in tenants.values():
+            each.cluster.kubectl(
+                "delete", "namespace", each.namespace, "--wait=false", "--ignore-not-found"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
