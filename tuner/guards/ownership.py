@@ -13,8 +13,8 @@ def ownership_of(workload: Workload, container: Container, name: str) -> Hold | 
     """Why a setting may not be written; None where it may.
 
     The label on a live ConfigMap hands its keys over, whoever wrote them first. An env entry is
-    another matter: a value in the manifest belongs to whoever applied it: writing over it would start a fight that
-    the next ``helm upgrade`` or ``kubectl apply`` wins.
+    another matter: a value in the manifest belongs to whoever applied it, and writing over it would
+    start a fight that the next ``helm upgrade`` or ``kubectl apply`` wins.
     """
     entry = container.env.get(name)
     if entry is None or workload.live is not None:

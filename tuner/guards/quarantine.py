@@ -1,5 +1,7 @@
 """Guard: what did harm is not tried again soon, and what was killed for memory never larger."""
 
+import re
+
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.proposal import GogcMove
@@ -8,6 +10,7 @@ from tuner.model.trial import Outcome, Verdict
 from tuner.model.workload import GOGC
 
 MIB = 1024 * 1024
+_WHOLE = re.compile(r"[0-9]{1,18}")
 
 
 def quarantine(move: GogcMove, situation: Situation) -> GogcMove | Hold:
@@ -44,7 +47,7 @@ def quarantine(move: GogcMove, situation: Situation) -> GogcMove | Hold:
 def _reaches(move: GogcMove, outcome: Outcome) -> bool:
     """Whether a move goes to the value of an earlier change, or past it."""
     setting = outcome.change.of(GOGC)
-    if setting is None or setting.after is None or not setting.after.isdecimal():
+    if setting is None or setting.after is None or _WHOLE.fullmatch(setting.after) is None:
         return False
     return move.next_gogc >= int(setting.after)
 

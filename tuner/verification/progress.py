@@ -1,5 +1,6 @@
 """One step of a trial: from what is seen of the workload to the trial's next phase or its end."""
 
+import re
 from dataclasses import dataclass
 
 import msgspec
@@ -24,6 +25,7 @@ FRESH_STARTS = 3
 TAKE_UP_SECONDS = 300.0
 """How long the pods may take to show what was written on the live channel; a kubelet refreshes a
 mounted ConfigMap within 90 s."""
+_WHOLE = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def _unseen(record: Record, trial: Trial, view: View) -> Progress:
     if not view.warming or view.now - max(seen, trial.phase_at) <= growing_up + judging:
         return Progress(record)
     judgement = Judgement(Verdict.REGRESSED, "the pods restart again and again", None)
-    return _take_back(record, trial, view.now, judgement, None)
+    return _harmed(record, trial, view.now, judgement)
 
 
 def patched(record: Record, trial: Trial, now: float) -> Record:
@@ -175,7 +177,7 @@ def _rolling_out(record: Record, trial: Trial, view: View) -> Progress:
         return Progress(_with(record, _at(trial, Phase.SETTLING, view.now)))
     if view.workload.rollout is Rollout.FAILING and not rollback:
         judgement = Judgement(Verdict.REGRESSED, "the rollout passed its progress deadline", None)
-        return _take_back(record, trial, view.now, judgement, None)
+        return _harmed(record, trial, view.now, judgement)
     return Progress(record)
 
 
@@ -196,11 +198,14 @@ def in_force(signals: Signals, move: Setting) -> bool:
     if move.name == GOGC:
         return (
             move.after is None
-            or not move.after.isdecimal()
+            or _WHOLE.fullmatch(move.after) is None
             or (signals.gogc_uniform and signals.gogc == int(move.after))
         )
     if move.name == GOMEMLIMIT:
-        return parse(move.after) == signals.gomemlimit_bytes
+        try:
+            return parse(move.after) == signals.gomemlimit_bytes
+        except ValueError:  # a record that was edited by hand
+            return True
     return True
 
 
@@ -262,6 +267,13 @@ def _judged(record: Record, trial: Trial, before: Level, after: Level, view: Vie
     if judgement.verdict is Verdict.REGRESSED:
         return _take_back(record, trial, view.now, judgement, after)
     return _end(record, trial, view.now, judgement, after)
+
+
+def _harmed(record: Record, trial: Trial, now: float, judgement: Judgement) -> Progress:
+    """The end of a trial whose pods do not come up: taken back, unless it has to be kept."""
+    if trial.reason in KEPT:
+        return _end(record, trial, now, judgement)
+    return _take_back(record, trial, now, judgement, None)
 
 
 def _take_back(

@@ -28,8 +28,8 @@ OFF = signals(gogc=math.inf)
 DANGER = "990 MiB are in use of the memory limit of 1024 MiB"
 
 
-def terms(memory: Memory = ROOMY, **changes: Any) -> Terms:  # noqa: ANN401  # handed to Terms
-    return Terms(**({"profile": NORMAL, "law": POLICY.law, "memory": memory} | changes))
+def terms(memory: Memory = ROOMY, **changes: Any) -> Terms:  # noqa: ANN401  # handed to replace
+    return replace(Terms(NORMAL, POLICY.law, memory), **changes)
 
 
 def asked(

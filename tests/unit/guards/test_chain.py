@@ -54,7 +54,7 @@ GROWING = tuple(signals(live_bytes=live * MIB) for live in (500.0, 520.0, 540.0,
 ROWS: list[tuple[Reason, dict[str, Any]]] = [
     # What brings each refusal about, first to last; a part is changed, the others stay.
     (Reason.FROZEN, {"override": Override(entries=("sale",), frozen=True)}),
-    (Reason.OWNED_BY_OTHER, {"container.env": {GOGC: FOREIGN}}),
+    (Reason.OWNED_BY_OTHER, {"container.env": {GOGC: FOREIGN}, "workload.live": None}),
     (Reason.REVERTED_BY_OTHER, {"record.reverted_at": NOW}),
     (Reason.LIVE_CHANNEL_INVALID, {"workload.live": LiveChannel("cart", trouble="not there")}),
     (Reason.CONTAINER_SMALL, {"memory": Memory(32 * MIB, 32 * MIB)}),

@@ -82,6 +82,7 @@ def test_the_pause_has_a_longest() -> None:
         pytest.param(RISE, (harm(0, reason=Reason.MEMORY_CEILING),), id="a fall did harm"),
         pytest.param(RISE, (outcome(Verdict.NO_EFFECT, at=NOW),), id="it did no harm"),
         pytest.param(RISE, (harm(0, None),), id="what was tried was no value"),
+        pytest.param(RISE, (harm(0, "1" * 5000),), id="what was tried was no number that Go reads"),
         pytest.param(RISE, (harm(0, "off"),), id="what was tried was no number"),
         pytest.param(
             RISE,

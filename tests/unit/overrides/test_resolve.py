@@ -4,10 +4,10 @@ import pytest
 
 from tests.examples import NOW
 from tests.unit.overrides.texts import CHECKOUT, book, line
-from tuner.model.override import NONE, Override
+from tuner.model.override import NONE, Override, Resolved
 from tuner.model.workload import Kind, WorkloadKey
 from tuner.overrides.book import Book, Document
-from tuner.overrides.resolve import Resolved, resolve
+from tuner.overrides.resolve import resolve
 
 MIB = 1 << 20
 ELSEWHERE = WorkloadKey("web", Kind.DEPLOYMENT, "front")

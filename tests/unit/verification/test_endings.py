@@ -24,17 +24,18 @@ from tuner.verification import Progress, View, Windows, advance
 APPLIED = applied_gogc("200")
 OURS = workload_with("200")
 PATIENCE = 15 * 60
+PODS = 100
 
 
 def seen(
     of: Record, now: float, subject: Workload = OURS, windows: tuple[Signals, ...] = ()
 ) -> Progress:
-    newest = windows[-1] if windows else signals(at=now)
+    newest = windows[-1] if windows else signals(at=now, pods=PODS)
     return advance(of, View(now, subject, newest, Windows((), windows), policy()))
 
 
 def measuring(baseline: Level | None = None) -> Record:
-    running = trial(phase=Phase.MEASURING, baseline=baseline or level())
+    running = trial(phase=Phase.MEASURING, pods=PODS, baseline=baseline or level())
     return record(applied=APPLIED, trial=running)
 
 
@@ -47,7 +48,7 @@ def windows(count: int, requests_per_second: float | None = 1000.0) -> tuple[Sig
             cpu_cores=0.8 * scale,
             requests_per_second=requests_per_second,
             allocated_bytes_per_second=400.0 * MIB * scale,
-            pods=100,
+            pods=PODS,
         )
         for each in range(1, count + 1)
     )
@@ -133,7 +134,7 @@ def test_without_a_request_counter_windows_alone_are_enough() -> None:
 
 
 def test_without_a_baseline_a_trial_ends_inconclusive() -> None:
-    of = record(applied=APPLIED, trial=trial(phase=Phase.MEASURING, baseline=None))
+    of = record(applied=APPLIED, trial=trial(phase=Phase.MEASURING, pods=PODS, baseline=None))
     assert seen(of, NOW + 300, windows=windows(5)) == Progress(of)
     progress = seen(of, NOW + PATIENCE + 1, windows=windows(15))
     assert progress.ended is not None

@@ -3,7 +3,7 @@ import pytest
 from tests.examples import MIB, level
 from tuner.model.record import Learned
 from tuner.model.trial import Level
-from tuner.verification.learning import learn
+from tuner.verification.learning import learn, learn_kill
 
 COST = 9e-10
 WORK = 0.0008
@@ -70,3 +70,35 @@ def test_trials_weigh_as_much_as_they_took_away() -> None:
     assert alone is not None
     assert both.cost_seconds_per_byte is not None
     assert abs(both.cost_seconds_per_byte / COST - 1) < abs(alone / COST - 1) / 10
+
+
+def test_a_first_kill_is_kept_with_peak_limit_and_time() -> None:
+    known = Learned(cost_seconds_per_byte=COST, bytes_per_request=1e5)
+    after = learn_kill(known, peak_bytes=900 * MIB, limit_bytes=1024 * MIB, at=5.0)
+    assert after == Learned(
+        cost_seconds_per_byte=COST,
+        bytes_per_request=1e5,
+        killed_peak_bytes=900 * MIB,
+        killed_limit_bytes=1024 * MIB,
+        killed_at=5.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("peak_mib", "limit_mib", "kept_mib"),
+    [
+        pytest.param(800, 1024, 800, id="a smaller peak"),
+        pytest.param(950, 1024, 900, id="a larger peak"),
+        pytest.param(950, 512, 900, id="less memory than then"),
+        pytest.param(950, None, 900, id="no limit is known"),
+        pytest.param(950, 2048, 950, id="more memory than then: what was known is void"),
+    ],
+)
+def test_of_several_kills_the_smallest_peak_counts_while_the_memory_stays(
+    peak_mib: int, limit_mib: int | None, kept_mib: int
+) -> None:
+    known = learn_kill(Learned(), peak_bytes=900 * MIB, limit_bytes=1024 * MIB, at=5.0)
+    limit = None if limit_mib is None else limit_mib * MIB
+    after = learn_kill(known, peak_bytes=peak_mib * MIB, limit_bytes=limit, at=6.0)
+    assert after.killed_peak_bytes == kept_mib * MIB
+    assert (after.killed_limit_bytes, after.killed_at) == (limit, 6.0)

@@ -1,11 +1,13 @@
 import math
+from typing import Any
 
 import pytest
 
 from tests.examples import MIB, level, policy, trial
 from tuner.model.reason import Reason
 from tuner.model.trial import Level, Spread, Verdict
-from tuner.verification.verdict import comparable, judge, standard_error
+from tuner.model.tuning import Prediction
+from tuner.verification.verdict import comparable, judge, latency_change, standard_error
 
 RULES = policy().trial
 MANY = 100
@@ -135,4 +137,104 @@ def test_sides_are_compared_only_under_like_loads(
 
 def test_the_words_tell_figures_noise_and_prediction() -> None:
     detail = judge(trial(), level(), after(0.0008), RULES).detail
-    assert detail == ("CPU per request 0.001 s -> 0.0008 s (-20.0%), noise 0.6%, predicted -10.0%")
+    assert detail == (
+        "CPU per request 0.001 s -> 0.0008 s (-20.0%), noise 0.6%, predicted -10.0%; "
+        "latency 10 ms -> 10 ms (+0.0%, noise 0.6%)"
+    )
+
+
+def latency(
+    seconds: float | None,
+    deviation: float = 0.0,
+    **changes: Any,  # noqa: ANN401  # handed to level
+) -> Level:
+    spread = None if seconds is None else Spread(seconds, deviation, 5)
+    return level(latency_seconds=spread, pods=MANY, **changes)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict"),
+    [
+        (0.0090, Verdict.CONFIRMED),
+        (0.0099, Verdict.NO_EFFECT),
+        (0.0104, Verdict.NO_EFFECT),
+        (0.0106, Verdict.REGRESSED),
+    ],
+)
+def test_latency_decides_where_the_cpu_stays(seconds: float, verdict: Verdict) -> None:
+    judgement = judge(trial(), level(), latency(seconds), RULES)
+    assert judgement.verdict is verdict
+    assert f"latency 10 ms -> {1000 * seconds:.3g} ms" in judgement.detail
+
+
+def test_a_latency_that_rose_is_harm_whatever_the_cpu_saved() -> None:
+    saved = latency(0.012, cpu_seconds_per_request=Spread(0.0005, 0.0, 5))
+    assert judge(trial(), level(), saved, RULES).verdict is Verdict.REGRESSED
+
+
+def test_dearer_requests_are_harm_however_much_quicker_they_are() -> None:
+    dearer = latency(0.005, cpu_seconds_per_request=Spread(0.0011, 0.0, 5))
+    assert judge(trial(), level(), dearer, RULES).verdict is Verdict.REGRESSED
+
+
+@pytest.mark.parametrize("seconds", [0.008, 0.012])
+def test_a_latency_within_its_own_spread_decides_nothing(seconds: float) -> None:
+    noisy = latency(seconds, deviation=0.004)
+    assert judge(trial(), level(), noisy, RULES).verdict is Verdict.NO_EFFECT
+
+
+@pytest.mark.parametrize(
+    ("before", "later"),
+    [
+        pytest.param(latency(None), latency(0.05), id="not known before"),
+        pytest.param(latency(0.01), latency(None), id="not known after"),
+        pytest.param(latency(0.0), latency(0.05), id="nothing to compare with"),
+    ],
+)
+def test_a_latency_that_is_not_known_decides_nothing(before: Level, later: Level) -> None:
+    judgement = judge(trial(), before, later, RULES)
+    assert judgement.verdict is Verdict.NO_EFFECT
+    assert "latency" not in judgement.detail
+    assert latency_change(before, later) is None
+
+
+def test_the_change_of_latency_is_after_by_before() -> None:
+    assert latency_change(latency(0.01), latency(0.012)) == pytest.approx(0.2)
+    assert latency_change(None, latency(0.01)) is None
+    assert latency_change(latency(0.01), None) is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "resident_mib", "verdict"),
+    [
+        # A fall of GOGC is to make the memory smaller; a GOMEMLIMIT to keep it in its bounds: 220
+        # MiB before, 330 MiB predicted, a twentieth of it for the noise.
+        (Reason.DANGER, 219, Verdict.CONFIRMED),
+        (Reason.DANGER, 220, Verdict.NO_EFFECT),
+        (Reason.MEMORY_LIMIT, 220, Verdict.CONFIRMED),
+        (Reason.MEMORY_LIMIT, 346, Verdict.CONFIRMED),
+        (Reason.MEMORY_LIMIT, 347, Verdict.NO_EFFECT),
+    ],
+)
+def test_each_change_for_memory_has_its_own_promise(
+    reason: Reason, resident_mib: int, verdict: Verdict
+) -> None:
+    side = level(0.002, resident_bytes=resident_mib * MIB, pods=MANY)
+    judgement = judge(trial(reason=reason), level(), side, RULES)
+    assert judgement.verdict is verdict
+    assert f"memory 220 -> {resident_mib} MiB" in judgement.detail
+
+
+def test_a_gomemlimit_may_keep_memory_where_it_was_however_little_was_predicted() -> None:
+    prediction = Prediction(cpu_saving_ratio=0.0, memory_peak_bytes=100 * MIB)
+    side = level(resident_bytes=225 * MIB, pods=MANY)
+    judgement = judge(
+        trial(reason=Reason.MEMORY_LIMIT, prediction=prediction), level(), side, RULES
+    )
+    assert judgement.verdict is Verdict.CONFIRMED
+
+
+@pytest.mark.parametrize("reason", [Reason.DANGER, Reason.MEMORY_LIMIT, Reason.MEMORY_CEILING])
+def test_errors_are_harm_whatever_the_memory_says(reason: Reason) -> None:
+    side = level(errors_ratio=0.05, resident_bytes=100 * MIB, pods=MANY)
+    assert judge(trial(reason=reason), level(), side, RULES).verdict is Verdict.REGRESSED
