@@ -273,7 +273,8 @@ def _advanced(
 
 
 def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _Answer:
-    signals, policy, now = subject.signals, given.policy, given.source.at
+    signals, now = subject.signals, given.source.at
+    policy = _learned(given.policy, given.record)
     profile = replace(subject.profile, gc_share_target=loops.latency.gc_share_target)
     killed = killed_since(subject.container.running, _changed_at(given.record), now)
     terms = Terms(
@@ -308,6 +309,12 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
     if isinstance(guarded, Hold):
         return _Answer(guarded, signals, proposal, barrier)
     return _Answer(_planned(guarded, situation, kept.windows), signals, guarded, barrier)
+
+
+def _learned(policy: Policy, record: Record) -> Policy:
+    """The policy with what this workload's own trials taught of the law."""
+    alpha = record.learned.alpha
+    return policy if alpha is None else replace(policy, law=replace(policy.law, alpha=alpha))
 
 
 def _planned(proposal: Proposal, situation: Situation, windows: Windows) -> Apply:

@@ -7,14 +7,14 @@ from typing import NoReturn
 import pytest
 from prometheus_client import CollectorRegistry
 
-from tests.scenarios.worlds import BUSY, IDLE, MIB, POLICY, SHORT, Stage, key_of, reason_of
+from tests.scenarios.worlds import BUSY, IDLE, MIB, POLICY, SHORT, Stage, key_of
 from tuner.errors import RefusedError
 from tuner.instrumentation.metrics import MetricsObserver
 from tuner.model.policy import GuardRules, Policy
 from tuner.model.reading import Quantity, Readings
 from tuner.model.reason import Reason
 from tuner.model.trial import Change, Phase
-from tuner.model.workload import GOGC, GOMEMLIMIT, EnvEntry, Kind, Workload, WorkloadKey
+from tuner.model.workload import GOGC, GOMEMLIMIT, EnvEntry, Workload, WorkloadKey
 from tuner.overrides.book import Book
 from tuner.overrides.document import read_document
 from tuner.ports import MetricsSource

@@ -102,6 +102,12 @@ class MetricsObserver:
             buckets=_ERROR_RATIOS,
             registry=registry,
         )
+        self._memory_error = Histogram(
+            "gc_tuner_memory_prediction_error_ratio",
+            "Distance between predicted and measured memory of the worst pod, by the measured.",
+            buckets=_ERROR_RATIOS,
+            registry=registry,
+        )
         for verdict in Verdict:
             self._trials.labels(verdict.value)
         for result in ("written", "failed"):
@@ -154,6 +160,9 @@ class MetricsObserver:
         if outcome.measured_saving_ratio is not None:
             error = abs(outcome.predicted_saving_ratio - outcome.measured_saving_ratio)
             self._prediction_error.observe(error)
+        predicted, measured = outcome.predicted_peak_bytes, outcome.measured_peak_bytes
+        if predicted and measured:
+            self._memory_error.observe(abs(predicted / measured - 1))
 
 
 def _verb(decision: object) -> str:

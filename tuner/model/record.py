@@ -10,6 +10,8 @@ from tuner.model.trial import Change, Outcome, Stored, Trial
 from tuner.model.workload import Mode
 
 HISTORY_LENGTH = 10
+HISTORY_DETAILED = 3
+"""So many of them keep their words: the whole history has to stay under 4 KiB."""
 MOVED_RATIO = 0.05
 """A recommended value that moves by less than this has not changed its meaning."""
 
@@ -96,6 +98,13 @@ class Learned(Stored, frozen=True):
     """Marking cost per live byte and cycle."""
     bytes_per_request: float = 0.0
     """What the trials took away from marking: the evidence behind the cost."""
+    utilisation: float | None = None
+    """CPU used by GOMAXPROCS when the cost was learned: idle processors mark too, and at low load
+    that is half of the cost."""
+    alpha: float | None = None
+    """Exponent of GC CPU over GOGC."""
+    ln_range: float = 0.0
+    """Logarithms of GOGC that the trials went over: the evidence behind the exponent."""
     killed_peak_bytes: int | None = None
     """Smallest predicted peak of a setting under which the kernel killed for memory."""
     killed_limit_bytes: int | None = None
@@ -165,7 +174,10 @@ class Record(Stored, frozen=True):
 
     def ended(self, outcome: Outcome) -> "Record":
         """The same record after its trial."""
-        history = (outcome, *self.history)[:HISTORY_LENGTH]
+        detailed = (outcome, *self.history)[:HISTORY_DETAILED]
+        older = self.history[HISTORY_DETAILED - 1 : HISTORY_LENGTH - 1]
+        bare = (msgspec.structs.replace(each, detail="") for each in older)
+        history = (*detailed, *bare)
         return msgspec.structs.replace(self, trial=None, history=history)
 
 

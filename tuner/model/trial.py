@@ -61,6 +61,12 @@ class Level(Stored, frozen=True):
     pods: int
     restarts: int = 0
     """Restarts of the container while it was observed, over all pods."""
+    gogc_effective: float | None = None
+    """GOGC that would give the heap goal of that time, percent."""
+    gc_share_measured: bool = False
+    """Whether the GC share is the runtime's own, and no estimate."""
+    utilisation: float | None = None
+    """CPU used by GOMAXPROCS."""
 
 
 class Setting(Stored, frozen=True):

@@ -4,17 +4,30 @@ import math
 
 import msgspec
 
+from tuner.control.gc_cost import logit
 from tuner.model.record import Learned
 from tuner.model.trial import Level
 
+ALPHA_LOWEST, ALPHA_HIGHEST = 0.5, 1.5
+"""Outside of it, it was not GOGC that moved the GC share."""
+LN_RANGE_LEAST = math.log(1.25)
+"""A smaller step says more of noise than of the exponent."""
+UTILISATION_MOVED_RATIO = 0.3
+"""A change of utilisation after which what marking cost before says little."""
+
 
 def learn(known: Learned, before: Level, after: Level) -> Learned:
-    """Marking cost per live byte and cycle, from two settings at equal load.
+    """What two settings at equal load teach: the marking cost, and the exponent of GC over GOGC."""
+    return _exponent(_cost(known, before, after), before, after)
+
+
+def _cost(known: Learned, before: Level, after: Level) -> Learned:
+    """Marking cost per live byte and cycle.
 
     CPU per request outside GC is the same on both sides, so what the change took away was marking:
     ``c = (kappa_1 - kappa_2) / (m_1/R_1 - m_2/R_2)`` with ``m`` the bytes marked per second. Trials
     are pooled: each weighs as much as it took away, so a late and small step cannot overrule a
-    large one.
+    large one. At another utilisation it is learned anew.
 
     Returns:
         What is known now; unchanged where requests are not counted, less was not marked, or the
@@ -32,12 +45,44 @@ def learn(known: Learned, before: Level, after: Level) -> Learned:
     spent_less = old.median - new.median
     if not (0 < marked_less < math.inf and 0 < spent_less < math.inf):
         return known
-    if known.cost_seconds_per_byte is not None:
+    if known.cost_seconds_per_byte is not None and not _moved(known.utilisation, after.utilisation):
         spent_less += known.cost_seconds_per_byte * known.bytes_per_request
         marked_less += known.bytes_per_request
     return msgspec.structs.replace(
-        known, cost_seconds_per_byte=spent_less / marked_less, bytes_per_request=marked_less
+        known,
+        cost_seconds_per_byte=spent_less / marked_less,
+        bytes_per_request=marked_less,
+        utilisation=after.utilisation,
     )
+
+
+def _moved(then: float | None, now: float | None) -> bool:
+    if then is None or now is None:
+        return False
+    return abs(now - then) > UTILISATION_MOVED_RATIO * max(then, now)
+
+
+def _exponent(known: Learned, before: Level, after: Level) -> Learned:
+    """``alpha = (logit phi_1 - logit phi_2) / (ln GOGC_2 - ln GOGC_1)``, by measured shares alone.
+
+    Trials are pooled by the range of GOGC that each went over.
+    """
+    old, new = before.gogc_effective, after.gogc_effective
+    if not (before.gc_share_measured and after.gc_share_measured and old and new):
+        return known
+    shares = (before.gc_share, after.gc_share)
+    if min(old, new) <= 0 or not all(0 < share < 1 for share in shares):
+        return known
+    ln_range = abs(math.log(new / old))
+    if not LN_RANGE_LEAST <= ln_range < math.inf:
+        return known
+    alpha = (logit(before.gc_share) - logit(after.gc_share)) / math.log(new / old)
+    if not ALPHA_LOWEST <= alpha <= ALPHA_HIGHEST:
+        return known
+    if known.alpha is not None:
+        alpha = (alpha * ln_range + known.alpha * known.ln_range) / (ln_range + known.ln_range)
+        ln_range += known.ln_range
+    return msgspec.structs.replace(known, alpha=alpha, ln_range=ln_range)
 
 
 def learn_kill(known: Learned, *, peak_bytes: int, limit_bytes: int | None, at: float) -> Learned:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from tuner.model.policy import LatencyQuantile
-from tuner.model.signals import Signals
+from tuner.model.signals import Signals, Source
 from tuner.model.trial import Level, Spread
 
 ALMOST = 0.99
@@ -84,6 +84,9 @@ def level(windows: Windows, quantile: LatencyQuantile = LatencyQuantile.P95) -> 
         latency_seconds=_spread(latencies) if latencies else None,
         pods=newest.pods,
         restarts=max(newest.restarts - seen[0].restarts, 0),
+        gogc_effective=median(each.gogc_effective for each in seen),
+        gc_share_measured=all(each.gc_share_source is Source.MEASURED for each in seen),
+        utilisation=_median(seen, lambda each: each.utilisation),
     )
 
 
