@@ -17,21 +17,22 @@ from tests.examples import (
     workload,
 )
 from tests.examples import signals as believed
-from tuner.assessment import Assessed, SourceState, assess, describe
+from tuner.assessment import Assessed, Kept, SourceState, assess, describe
 from tuner.model.decision import Apply, Hold
+from tuner.model.override import NONE, Override
 from tuner.model.policy import Policy
 from tuner.model.reading import Quantity
 from tuner.model.reason import Reason
-from tuner.model.record import Record
-from tuner.model.trial import Phase, Spread, Trial, Verdict
-from tuner.model.workload import GOGC, EnvEntry, Mode, Workload
+from tuner.model.record import Learned, Record
+from tuner.model.trial import Change, Phase, Setting, Spread, Trial, Verdict
+from tuner.model.workload import GOGC, GOMEMLIMIT, EnvEntry, Mode, Running, Workload
 from tuner.verification import Windows
 
 POLICY = policy()
 ROOMY = container(memory_request_bytes=2048 * MIB, memory_limit_bytes=4096 * MIB)
 CALM = workload(containers=(ROOMY,))
-SETTING = ("u", "digest", "app", 100.0, 2)
-WATCHED = Windows(SETTING, tuple(believed(at=NOW - 60 * each) for each in range(5, 0, -1)))
+SETTING = ("u", "digest", "app", 100.0, None, None, 2)
+WATCHED = Kept(Windows(SETTING, tuple(believed(at=NOW - 60 * each) for each in range(5, 0, -1))))
 """The five rate windows before this one."""
 BACK = trial(change=moved("200", None), reason=Reason.ROLLBACK, baseline=None)
 APPLIED = applied_gogc("200", at=NOW - 100)
@@ -48,11 +49,12 @@ LOST = source(readings=None, steady_seconds=0.0, trouble="connection refused")
 def assessed(
     subject: Workload = CALM,
     of: Record | None = None,
-    windows: Windows = WATCHED,
+    kept: Kept = WATCHED,
     said: SourceState | None = None,
     told: Policy = POLICY,
+    override: Override = NONE,
 ) -> Assessed:
-    return assess(subject, of, windows, said or source(), told)
+    return assess(subject, of, kept, said or source(), told, override)
 
 
 def held(answer: Assessed) -> Hold:
@@ -65,9 +67,14 @@ def planned(answer: Assessed) -> Trial:
     return answer.assessment.decision.trial
 
 
+def backstop(after: str) -> Setting:
+    return Setting(GOMEMLIMIT, None, after)
+
+
 def test_a_service_that_collects_too_much_gets_a_doubled_gogc() -> None:
     plan = planned(assessed())
-    assert plan.change == moved(None, "200")
+    # .9 of 4096 MiB less 1.1 times what Go does not know.
+    assert plan.change == Change("app", (Setting(GOGC, None, "200"), backstop("3675MiB")))
     assert (plan.reason, plan.phase) == (Reason.GC_COST, Phase.PLANNED)
     assert (plan.started_at, plan.template_digest) == (NOW, "digest")
 
@@ -80,9 +87,11 @@ def test_a_plan_states_the_level_that_it_will_be_compared_with() -> None:
 
 
 def test_a_plan_of_less_memory_is_for_the_ceiling() -> None:
-    tight = workload(containers=(container(memory_limit_bytes=200 * MIB),))
+    # .95 of the .97 * (209 - 20) - 100 MiB that the GOMEMLIMIT written with it leaves.
+    tight = workload(containers=(container(memory_limit_bytes=245 * MIB),))
     plan = planned(assessed(tight))
-    assert (plan.reason, gogc_after(plan.change)) == (Reason.MEMORY_CEILING, "50")
+    assert (plan.reason, gogc_after(plan.change)) == (Reason.MEMORY_CEILING, "79")
+    assert plan.change.of(GOMEMLIMIT) == backstop("209MiB")
 
 
 def test_the_record_tells_decision_figures_and_recommendation() -> None:
@@ -102,7 +111,7 @@ def test_gogc_off_is_told_in_words() -> None:
 
 
 def test_a_guard_that_refuses_leaves_the_recommendation() -> None:
-    answer = assessed(windows=Windows())
+    answer = assessed(kept=Kept())
     assert held(answer).reason is Reason.COLLECTING_BASELINE
     assert answer.assessment.proposal is not None
     assert answer.assessment.record.recommended is not None
@@ -154,12 +163,12 @@ def test_a_workload_that_is_left_alone_keeps_its_record_and_its_trial(label: str
     answer = assessed(workload(label_mode=label), before)
     assert answer.assessment.mode is Mode.OFF
     assert answer.assessment.record.trial == before.trial
-    assert answer.windows == WATCHED
+    assert answer.kept == WATCHED
 
 
 def test_each_rate_window_is_added_to_those_before_it() -> None:
-    assert len(assessed().windows) == 6
-    assert len(assessed(said=LOST).windows) == 5
+    assert len(assessed().kept.windows) == 6
+    assert len(assessed(said=LOST).kept.windows) == 5
 
 
 def test_a_plan_in_the_record_is_taken_up_again() -> None:
@@ -209,3 +218,137 @@ def test_a_trial_that_ends_is_handed_on() -> None:
 def test_a_change_is_described_with_its_prediction() -> None:
     assert describe(trial()) == "GOGC unset -> 200, predicted CPU -10.0%, memory up to 330 MiB"
     assert describe(BACK).startswith("GOGC 200 -> unset,")
+
+
+# GOMEMLIMIT, danger and kills.
+
+
+def test_a_service_at_its_target_gets_its_gomemlimit_alone() -> None:
+    calm = source(readings={"app": reading(gc_cpu_cores=0.04)})
+    answer = assessed(said=calm)
+    plan = planned(answer)
+    assert plan.change == Change("app", (backstop("3675MiB"),))
+    assert (plan.reason, plan.prediction.cpu_saving_ratio) == (Reason.MEMORY_LIMIT, 0.0)
+    assert answer.assessment.record.recommended is not None
+    assert answer.assessment.record.recommended.memory_limit == "3675MiB"
+
+
+def with_running(running: Running, **changes: Any) -> Workload:  # noqa: ANN401  # of container
+    return workload(containers=(container(running=running, **changes),))
+
+
+KILLED = with_running(Running(oom_killed_at=NOW - 60), memory_limit_bytes=235 * MIB)
+
+
+def test_a_container_that_was_killed_is_taken_to_what_is_safe_without_a_baseline() -> None:
+    answer = assessed(KILLED, kept=Kept())
+    plan = planned(answer)
+    assert plan.reason is Reason.DANGER
+    assert int(gogc_after(plan.change) or "") < 100
+    assert isinstance(answer.assessment.decision, Apply)
+    assert answer.assessment.decision.detail.startswith("the kernel killed a container")
+
+
+def test_a_kill_is_accounted_for_once_with_the_peak_of_the_setting_it_happened_under() -> None:
+    learned = assessed(KILLED).assessment.record.learned
+    assert learned == Learned(
+        killed_peak_bytes=230 * MIB, killed_limit_bytes=235 * MIB, killed_at=NOW - 60
+    )
+    larger = source(readings={"app": reading(live_exported_bytes=90.0 * MIB)})
+    assert assessed(KILLED, record(learned=learned), said=larger).assessment.record.learned == (
+        learned
+    )
+
+
+@pytest.mark.parametrize(
+    ("killed_at", "of"),
+    [
+        pytest.param(NOW - 60, record(applied=applied_gogc("100", at=NOW - 30)), id="before ours"),
+        pytest.param(NOW - 3601, record(), id="long ago"),
+    ],
+)
+def test_a_kill_that_says_nothing_of_today_teaches_nothing(killed_at: float, of: Record) -> None:
+    env = {GOGC: EnvEntry("100", owners=("gc-tuner",))}
+    subject = with_running(Running(oom_killed_at=killed_at), env=env)
+    assert assessed(subject, of).assessment.record.learned == Learned()
+
+
+# What people laid down.
+
+
+@pytest.mark.parametrize("of", [None, record(trial=trial())], ids=["a new change", "a plan"])
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        (Override(paused=True), Reason.PAUSED),
+        (Override(entries=("sale",), frozen=True), Reason.FROZEN),
+        (Override(invalid="sale: line 3: odd"), Reason.OVERRIDE_INVALID),
+    ],
+)
+def test_people_stop_what_is_new_and_what_was_planned(
+    override: Override, reason: Reason, of: Record | None
+) -> None:
+    answer = assessed(of=of, override=override)
+    assert held(answer).reason is reason
+    assert of is None or answer.assessment.record.trial == of.trial
+
+
+@pytest.mark.parametrize(("immediate", "gogc"), [(False, "200"), (True, "1500")])
+def test_a_pin_is_planned_in_peoples_words(gogc: str, *, immediate: bool) -> None:
+    pin = Override(entries=("sale",), reason="Weekend", pin_gogc=1500, immediate=immediate)
+    answer = assessed(override=pin)
+    plan = planned(answer)
+    assert (plan.reason, gogc_after(plan.change)) == (Reason.PINNED, gogc)
+    assert isinstance(answer.assessment.decision, Apply)
+    assert answer.assessment.decision.detail.startswith("as sale has it: ")
+
+
+def test_a_pin_that_stands_is_a_hold() -> None:
+    pin = Override(entries=("sale",), reason="Weekend", pin_gogc=100)
+    unlimited = container(memory_limit_bytes=None)
+    answer = assessed(workload(containers=(unlimited,)), override=pin)
+    assert held(answer).reason is Reason.AT_PIN
+
+
+def test_a_pinned_gomemlimit_goes_with_the_loops_gogc() -> None:
+    pin = Override(entries=("sale",), reason="Weekend", pin_memory_limit_bytes=700 * MIB)
+    plan = planned(assessed(override=pin))
+    assert plan.change.of(GOMEMLIMIT) == backstop("700MiB")
+    assert gogc_after(plan.change) == "200"
+
+
+def test_peoples_profile_and_set_points_are_the_loops() -> None:
+    aims = Override(entries=("sale",), gc_share_target=0.2)
+    answer = assessed(override=aims)
+    assert planned(answer).change == Change("app", (backstop("3675MiB"),))
+    assert held(assessed(override=Override(profile="gold"))).reason is Reason.ANNOTATION_INVALID
+
+
+# What is kept from tick to tick.
+
+
+def test_the_loops_remember_through_what_is_kept() -> None:
+    slow = source(readings={"app": reading(latency_p95_seconds=0.3)})
+    kept = assessed(said=slow).kept
+    assert kept.states.set_point.at == kept.states.correction.at == NOW
+    later = source(at=NOW + 15, readings=slow.readings)
+    after = assessed(kept=kept, said=later)
+    assert after.kept.states.set_point.ln_offset < kept.states.set_point.ln_offset
+
+
+def test_the_latency_loop_stands_still_during_a_trial() -> None:
+    ours = workload(containers=(container(env={GOGC: EnvEntry("200", owners=("gc-tuner",))}),))
+    of = record(applied=APPLIED, trial=trial(phase=Phase.MEASURING, pods=2))
+    slow = reading(latency_p95_seconds=0.3, gogc_lowest=200.0, gogc_highest=200.0)
+    answer = assessed(ours, of, said=source(readings={"app": slow}))
+    assert held(answer).reason is Reason.TRIAL_RUNNING
+    assert answer.kept.states.set_point.at is None
+
+
+def test_an_outage_leaves_what_is_kept_as_it_is() -> None:
+    assert assessed(said=LOST).kept == WATCHED
+
+
+def test_windows_of_another_go_release_or_gomemlimit_are_not_comparable() -> None:
+    for odd in (reading(go_version=1_026_008.0), reading(gomemlimit_bytes=700.0 * MIB)):
+        assert len(assessed(said=source(readings={"app": odd})).kept.windows) == 1
