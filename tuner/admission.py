@@ -1,8 +1,8 @@
-"""The barrier on one tick: how many requests a pod may have in flight, on the live channel.
+"""The barrier on one tick: how many requests a pod may have in flight.
 
-It goes its own way beside GOGC and GOMEMLIMIT: overload does not wait for a trial to end, and a
-threshold restarts nothing. A barrier that is an env entry would restart pods in the middle of the
-overload, so it stands still.
+On the live channel it goes its own way beside GOGC and GOMEMLIMIT: overload does not wait for a
+trial to end, and a threshold restarts nothing. A barrier that is an env entry would restart pods in
+the middle of the overload: it rides along with the next change of the others.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,10 @@ from tuner.guards.situation import Situation
 from tuner.guards.source import source
 from tuner.model.decision import Apply
 from tuner.model.reason import Reason
+from tuner.model.record import Record
 from tuner.model.trial import Change, Phase, Setting, Trial
 from tuner.model.tuning import Prediction
-from tuner.model.workload import BARRIER, Mode
+from tuner.model.workload import BARRIER, BARRIER_ENV, Mode
 
 LAW = BarrierLaw()
 
@@ -32,6 +33,11 @@ class Admission:
     """To be kept where the threshold is written."""
     apply: Apply | None
     """The write that it asks for; None where the threshold stays."""
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """The move that it asks for, if any."""
+        return () if self.apply is None else self.apply.trial.change.settings
 
 
 def admission(situation: Situation, state: BarrierState) -> Admission:
@@ -73,14 +79,21 @@ def admission(situation: Situation, state: BarrierState) -> Admission:
 
 def _base(situation: Situation) -> int | None:
     """The threshold without any correction; None where there is no barrier to move."""
-    record, container = situation.record, situation.container
-    live = situation.workload.live
-    if live is None or live.trouble:
+    live, annotations = situation.workload.live, situation.workload.annotations
+    if live.trouble if live is not None else BARRIER_ENV not in annotations:
         return None
-    asked = situation.workload.annotations.get(BARRIER_BASE)
-    before = container.literal(BARRIER) if record.barrier is None else record.barrier.prior
-    text = asked if asked is not None else before
+    given = situation.container.literal(BARRIER)
+    asked = annotations.get(BARRIER_BASE)
+    text = asked if asked is not None else _before(situation.record, given)
     return int(text) if text is not None and text.isdecimal() and int(text) > 0 else None
+
+
+def _before(record: Record, given: str | None) -> str | None:
+    """The threshold before gc-tuner's first change of it."""
+    if record.barrier is not None:
+        return record.barrier.prior
+    written = () if record.applied is None else record.applied.settings
+    return next((each.prior for each in written if each.name == BARRIER), given)
 
 
 def _may_write(situation: Situation) -> bool:

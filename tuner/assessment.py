@@ -1,7 +1,7 @@
 """One workload on one tick, without I/O: readings in, the decision and the next record out."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -141,6 +141,8 @@ def assess(
         return Assessed(assessment, kept, kept, ended)
     unwritten = replace(kept, barrier=answer.admission.unwritten)
     written = replace(kept, barrier=answer.admission.written)
+    if workload.live is None:
+        return Assessed(assessment, unwritten, written, ended)  # it rode along, if anything went
     if isinstance(answer.decision, Hold) and answer.admission.apply is not None:
         assessment = replace(assessment, decision=answer.admission.apply)
     else:
@@ -308,7 +310,9 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
     barrier = admission(situation, kept.barrier)
     if isinstance(guarded, Hold):
         return _Answer(guarded, signals, proposal, barrier)
-    return _Answer(_planned(guarded, situation, kept.windows), signals, guarded, barrier)
+    passengers = barrier.settings if subject.workload.live is None else ()
+    apply = _planned(guarded, situation, kept.windows, passengers)
+    return _Answer(apply, signals, guarded, barrier)
 
 
 def _learned(policy: Policy, record: Record) -> Policy:
@@ -317,7 +321,9 @@ def _learned(policy: Policy, record: Record) -> Policy:
     return policy if alpha is None else replace(policy, law=replace(policy.law, alpha=alpha))
 
 
-def _planned(proposal: Proposal, situation: Situation, windows: Windows) -> Apply:
+def _planned(
+    proposal: Proposal, situation: Situation, windows: Windows, passengers: Iterable[Setting]
+) -> Apply:
     container, gogc, limit = situation.container, proposal.gogc, proposal.memory_limit
     moves, prediction = [], proposal.prediction
     if isinstance(gogc, GogcMove):
@@ -325,6 +331,7 @@ def _planned(proposal: Proposal, situation: Situation, windows: Windows) -> Appl
         prediction = gogc.prediction
     if limit is not None:
         moves.append(Setting(GOMEMLIMIT, container.literal(GOMEMLIMIT), text(limit.mib)))
+    moves += passengers
     trial = Trial(
         change=Change(container.name, tuple(moves)),
         reason=proposal.reason,

@@ -206,7 +206,7 @@ class Loop:
     def _act(self, assessment: Assessment, stored: Record | None, now: float) -> Assessment:
         """Carry out the decision and keep the record; one workload's trouble stays its own."""
         workload, decision = assessment.workload, assessment.decision
-        if isinstance(decision, Apply) and decision.trial.change.of(BARRIER) is not None:
+        if isinstance(decision, Apply) and decision.barrier_alone:
             assessment = self._set_barrier(assessment, decision, now)
         elif isinstance(decision, Apply):
             assessment = self._carry_out(assessment, decision, now)
@@ -253,7 +253,7 @@ class Loop:
         if isinstance(written, Hold):
             return self._drop(assessment, written, now)
         seen = self._seen[key]
-        seen.written, seen.kept = written, replace(seen.kept, windows=Windows())
+        seen.written, seen.kept = written, replace(seen.kept_if_written, windows=Windows())
         record = patched(record, trial, now)
         self._tell(ChangeWritten(now, written, trial))
         return replace(assessment, workload=written, record=record)

@@ -9,9 +9,9 @@ from tuner.cluster.collection import WORKLOADS
 from tuner.cluster.inventory import answered_workload
 from tuner.cluster.live import containers_of, with_live
 from tuner.cluster.wellformed import require_well_formed
-from tuner.cluster.workload import ANNOTATION_PREFIX, BARRIER_ENV, CHANGE_CAUSE, tuned_names
+from tuner.cluster.workload import ANNOTATION_PREFIX, CHANGE_CAUSE, tuned_names
 from tuner.errors import RefusedError
-from tuner.model.workload import CAUSE_PREFIX, FIELD_MANAGER
+from tuner.model.workload import BARRIER_ENV, CAUSE_PREFIX, FIELD_MANAGER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,6 +21,7 @@ from tuner.cluster.rollout import (
 )
 from tuner.model.workload import (
     BARRIER,
+    BARRIER_ENV,
     GOGC,
     GOMEMLIMIT,
     Container,
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 MODE_LABEL = "gc-tuner.io/mode"
 ANNOTATION_PREFIX = "gc-tuner.io/"
 CHANGE_CAUSE = "kubernetes.io/change-cause"
-BARRIER_ENV = "barrier-env"
-"""Annotation, without its prefix, that names the env entry of the barrier threshold."""
 
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 """The names that every version of Kubernetes accepts."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tuner.model.reason import Reason
 from tuner.model.trial import Trial
+from tuner.model.workload import BARRIER
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,11 @@ class Apply:
     def reason(self) -> Reason:
         """What the change is for."""
         return self.trial.reason
+
+    @property
+    def barrier_alone(self) -> bool:
+        """Whether it moves a barrier threshold and nothing else: without a trial."""
+        return [each.name for each in self.trial.change.settings] == [BARRIER]
 
 
 @dataclass(frozen=True, slots=True)

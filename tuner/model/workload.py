@@ -9,6 +9,8 @@ GOMEMLIMIT = "GOMEMLIMIT"
 BARRIER = "BARRIER"
 """Stands for the env entry that the annotation ``gc-tuner.io/barrier-env`` names; on the live
 channel the key has this name itself."""
+BARRIER_ENV = "barrier-env"
+"""That annotation, without its prefix."""
 TUNED = (GOGC, GOMEMLIMIT, BARRIER)
 """The settings that gc-tuner reads, and may own."""
 
