@@ -78,7 +78,7 @@ def test_the_first_tick_takes_over_what_is_in_force() -> None:
         {"signals": replace(SLOW, barrier_threshold=None)},
         {"profile": replace(POLICY.profiles["normal"], latency_target_seconds=None)},
     ],
-    ids=lambda about: ",".join(about),
+    ids=",".join,
 )
 def test_the_loop_stands_still_where_there_is_no_barrier_or_nobody_wants_it(
     about: dict[str, Any],
