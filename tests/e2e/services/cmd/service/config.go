@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -9,10 +10,25 @@ import (
 	"gctuner.test/services/internal/settings"
 )
 
-// penalty is a change made bad on purpose: latency while GOGC is above a value.
-type penalty struct {
+// penalty is a price to pay while GOGC is above a value.
+type penalty[T time.Duration | int64 | float64] struct {
 	gogcPercent float64
-	latency     time.Duration
+	price       T
+}
+
+// at returns the price at a GOGC; without a penalty, and up to its value, that is 0.
+func (p penalty[T]) at(gogcPercent float64) T {
+	if gogcPercent > p.gogcPercent {
+		return p.price
+	}
+	return 0
+}
+
+// penalties make a change of GOGC bad on purpose.
+type penalties struct {
+	latency    penalty[time.Duration]
+	iterations penalty[int64]
+	heapRatio  penalty[float64]
 }
 
 type config struct {
@@ -24,7 +40,7 @@ type config struct {
 	garbageBytes      int64
 	iterations        int64
 	errorRatio        float64
-	penalty           penalty
+	penalties         penalties
 	barrierThreshold  int64
 	liveConfigDir     string
 	liveConfigPoll    time.Duration
@@ -62,29 +78,33 @@ func readConfig(lookup func(string) string) (config, error) {
 		}
 		c.swing = swing
 	}
-	if text := r.Text("LATENCY_WHEN_GOGC_ABOVE", ""); text != "" {
-		parsed, err := parsePenalty(text)
-		if err != nil {
-			r.Refuse("LATENCY_WHEN_GOGC_ABOVE", err)
-		}
-		c.penalty = parsed
+	c.penalties = penalties{
+		latency: readPenalty(r, "LATENCY_WHEN_GOGC_ABOVE", "DURATION, such as 300:20ms",
+			time.ParseDuration),
+		iterations: readPenalty(r, "ITERATIONS_WHEN_GOGC_ABOVE", "COUNT, such as 300:100000",
+			func(text string) (int64, error) { return strconv.ParseInt(text, 10, 64) }),
+		heapRatio: readPenalty(r, "LIVE_HEAP_WHEN_GOGC_ABOVE", "RATIO, such as 300:3",
+			settings.ParseNumber),
+	}
+	if c.swing.Period > 0 && c.penalties.heapRatio.price > 0 {
+		r.Refuse("LIVE_HEAP_WHEN_GOGC_ABOVE", errors.New("not together with LIVE_HEAP_SWING"))
 	}
 	return c, r.Err()
 }
 
-func parsePenalty(text string) (penalty, error) {
-	malformed := errors.New("want PERCENT:DURATION, such as 300:20ms")
-	percent, duration, found := strings.Cut(text, ":")
-	if !found {
-		return penalty{}, malformed
+func readPenalty[T time.Duration | int64 | float64](
+	r *settings.Reader, name, syntax string, parse func(string) (T, error),
+) penalty[T] {
+	text := r.Text(name, "")
+	if text == "" {
+		return penalty[T]{}
 	}
-	gogc, err := settings.ParseNumber(percent)
-	if err != nil || gogc < 0 {
-		return penalty{}, malformed
+	percent, amount, _ := strings.Cut(text, ":")
+	gogc, wrongGOGC := settings.ParseNumber(percent)
+	price, wrongPrice := parse(amount)
+	if wrongGOGC != nil || wrongPrice != nil || gogc < 0 || price <= 0 {
+		r.Refuse(name, errors.New("want PERCENT:"+syntax))
+		return penalty[T]{}
 	}
-	latency, err := time.ParseDuration(duration)
-	if err != nil || latency <= 0 {
-		return penalty{}, malformed
-	}
-	return penalty{gogcPercent: gogc, latency: latency}, nil
+	return penalty[T]{gogcPercent: gogc, price: price}
 }

@@ -43,11 +43,12 @@ type service struct {
 	registry *prometheus.Registry
 	answers  map[int]answer
 
-	ready     atomic.Bool
-	draining  atomic.Bool
-	penalised atomic.Bool
-	served    atomic.Int64
-	sink      atomic.Uint64
+	ready             atomic.Bool
+	draining          atomic.Bool
+	penaltyLatency    atomic.Int64
+	penaltyIterations atomic.Int64
+	served            atomic.Int64
+	sink              atomic.Uint64
 }
 
 func newService(c config) *service {
@@ -110,14 +111,24 @@ func (s *service) swing(ctx context.Context) {
 	})
 }
 
-// watchGOGC keeps the penalty in step with the GOGC in force until ctx ends.
+// watchGOGC keeps the penalties in step with the GOGC in force until ctx ends.
 func (s *service) watchGOGC(ctx context.Context) {
-	if s.config.penalty.latency == 0 {
+	if s.config.penalties == (penalties{}) {
 		return
 	}
-	watch := func() { s.penalised.Store(observedGOGC() > s.config.penalty.gogcPercent) }
+	watch := func() { s.penalise(observedGOGC()) }
 	watch()
 	everyTick(ctx, time.Second, watch)
+}
+
+func (s *service) penalise(gogcPercent float64) {
+	p := s.config.penalties
+	s.penaltyLatency.Store(int64(p.latency.at(gogcPercent)))
+	s.penaltyIterations.Store(p.iterations.at(gogcPercent))
+	if p.heapRatio.price > 0 && s.ready.Load() {
+		ratio := max(p.heapRatio.at(gogcPercent), 1)
+		s.heap.Resize(int64(ratio * float64(s.config.liveHeapBytes)))
+	}
 }
 
 // followLiveConfig keeps GOGC, GOMEMLIMIT and the barrier in step with their files until ctx ends.
@@ -191,10 +202,9 @@ func (s *service) work(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	defer s.barrier.Leave()
-	if s.penalised.Load() {
-		time.Sleep(s.config.penalty.latency)
-	}
-	s.sink.Store(toil.Do(s.config.iterations, s.config.garbageBytes))
+	time.Sleep(time.Duration(s.penaltyLatency.Load()))
+	iterations := s.config.iterations + s.penaltyIterations.Load()
+	s.sink.Store(toil.Do(iterations, s.config.garbageBytes))
 	s.leak.Keep()
 	if isError(s.served.Add(1), s.config.errorRatio) {
 		s.reply(w, http.StatusInternalServerError, "failed on purpose", started)

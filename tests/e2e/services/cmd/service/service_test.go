@@ -47,6 +47,7 @@ func TestEveryMalformedSettingIsNamed(t *testing.T) {
 		"LIVE_HEAP_BYTES": "64MB", "LIVE_HEAP_KIND": "round", "LIVE_HEAP_SWING": "5",
 		"LEAK_BYTES_PER_REQUEST": "-1", "GARBAGE_BYTES_PER_REQUEST": "much",
 		"ITERATIONS_PER_REQUEST": "1ms", "ERROR_RATIO": "2", "LATENCY_WHEN_GOGC_ABOVE": "300",
+		"ITERATIONS_WHEN_GOGC_ABOVE": "300:0", "LIVE_HEAP_WHEN_GOGC_ABOVE": "high:2",
 		"BARRIER_THRESHOLD": "0", "RUNTIME_METRICS": "some", "DRAIN_DELAY": "2",
 		"LIVE_CONFIG_POLL": "0s", "SET_GC_PERCENT": "-5", "SET_MEMORY_LIMIT": "512Mi",
 		"SHUTDOWN_GRACE": "-1s", "PORT": "http", "POD_IP": "localhost", "LISTEN": "8080",
@@ -125,15 +126,42 @@ func TestTheBarrierAnswers503AndSaysSo(t *testing.T) {
 	}
 }
 
-func TestLatencyComesOnlyAboveItsGOGC(t *testing.T) {
-	for setting, want := range map[string]bool{"0:1ms": true, "10000:1ms": false} {
-		s := newService(configure(t, map[string]string{"LATENCY_WHEN_GOGC_ABOVE": setting}))
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		s.watchGOGC(ctx)
-		if s.penalised.Load() != want {
-			t.Errorf("%s: penalised is %t", setting, s.penalised.Load())
+func TestPenaltiesComeOnlyAboveTheirGOGC(t *testing.T) {
+	s := newService(configure(t, map[string]string{
+		"LIVE_HEAP_BYTES": "1Mi", "LATENCY_WHEN_GOGC_ABOVE": "150:1ms",
+		"ITERATIONS_WHEN_GOGC_ABOVE": "150:7", "LIVE_HEAP_WHEN_GOGC_ABOVE": "150:3",
+	}))
+	s.build()
+	for _, c := range []struct {
+		gogcPercent float64
+		latency     time.Duration
+		iterations  int64
+		heapBytes   int64
+	}{{151, time.Millisecond, 7, 3 << 20}, {150, 0, 0, 1 << 20}} {
+		s.penalise(c.gogcPercent)
+		latency := time.Duration(s.penaltyLatency.Load())
+		if iterations := s.penaltyIterations.Load(); latency != c.latency ||
+			iterations != c.iterations || s.heap.Bytes() != c.heapBytes {
+			t.Errorf("at %g: %s, %d iterations, %d bytes",
+				c.gogcPercent, latency, iterations, s.heap.Bytes())
 		}
+	}
+}
+
+func TestPenaltiesFollowTheGOGCInForce(t *testing.T) {
+	s := newService(configure(t, map[string]string{"LATENCY_WHEN_GOGC_ABOVE": "0:1ms"}))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.watchGOGC(ctx)
+	if s.penaltyLatency.Load() == 0 {
+		t.Error("none at the default GOGC")
+	}
+}
+
+func TestALiveHeapEitherSwingsOrFollowsGOGC(t *testing.T) {
+	both := map[string]string{"LIVE_HEAP_SWING": "2:1m", "LIVE_HEAP_WHEN_GOGC_ABOVE": "150:3"}
+	if _, err := readConfig(func(name string) string { return both[name] }); err == nil {
+		t.Error("taken")
 	}
 }
 
