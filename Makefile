@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format e2e cluster lock clean
+.PHONY: help demo test lint format e2e e2e-full bench cluster lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -36,6 +36,12 @@ format: $(STAMP) ## Rewrite the code in the project's format
 
 e2e: $(STAMP) ## The loop on a real API server, Prometheus and Go services (first run builds them: ~15 min)
 	@$(BIN)/pytest tests/e2e
+
+e2e-full: $(STAMP) ## The same with the tests that take long (about an hour)
+	@$(BIN)/pytest tests/e2e --full
+
+bench: $(STAMP) ## Figures: how near the simulation is to a real service (15 min on an idle machine)
+	@$(BIN)/pytest tests/benchmark -rP
 
 cluster: $(STAMP) ## Start that cluster for use by hand, until Ctrl-C
 	@$(BIN)/python -m tests.e2e.testbed

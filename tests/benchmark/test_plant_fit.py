@@ -1,0 +1,143 @@
+"""How near the simulation's plant is to a real Go service.
+
+The plant is fitted to one run of the service, at GOGC 100, and then has to foretell the GC share of
+the CPU at others. Runs at each GOGC are interleaved, several times; medians are compared.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import TYPE_CHECKING
+
+from tests.e2e.stage import POINTER_RICH, SERVICE, Tenant, tenant
+from tests.e2e.testbed.manifests import APP_CONTAINER
+from tuner.model.workload import GOGC
+from tuner.simulation import Service, SimulatedCluster
+from tuner.simulation.streams import constant
+
+if TYPE_CHECKING:
+    from tests.e2e.testbed.cluster import Cluster
+
+FITTED_AT = 100
+FORETOLD = (50, 200, 400)
+REPEATS = 3
+RATE = 200
+SETTLE_SECONDS = 20
+"""After the start: the heap grows to its size, and pages are touched for the first time."""
+MEASURE_SECONDS = 40
+NEAR = 0.15
+"""How far the foretold GC share may be from the measured, by the measured."""
+STEP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One run of the real service, per second and over all pods where not said otherwise."""
+
+    cpu_cores: float
+    gc_cores: float
+    cycles: float
+    allocated_bytes: float
+    requests: float
+    live_bytes: float
+    """Of one pod."""
+    stack_bytes: float
+    """Of one pod."""
+
+    @property
+    def gc_share(self) -> float:
+        return self.gc_cores / self.cpu_cores
+
+
+def _figure(subject: Tenant, expression: str) -> float:
+    where = f'namespace="{subject.namespace}",container="{APP_CONTAINER}",pod=~"{SERVICE}-.*"'
+    answer = subject.cluster.prometheus.query(
+        expression.replace("WHERE", where).replace("WINDOW", f"{MEASURE_SECONDS}s")
+    )
+    (value,) = answer.values()
+    return float(value)
+
+
+def _run(cluster: Cluster, gogc: int) -> Measured:
+    environment = {**POINTER_RICH, "RUNTIME_METRICS": "all", GOGC: str(gogc)}
+    subject = tenant(cluster, f"fit-{gogc}", environment, rate=RATE, mode=None, memory_limit="1Gi")
+    subject.deploy()
+    try:
+        subject.wait()
+        time.sleep(SETTLE_SECONDS + MEASURE_SECONDS)
+        return Measured(
+            cpu_cores=_figure(subject, "sum(rate(process_cpu_seconds_total{WHERE}[WINDOW]))"),
+            gc_cores=_figure(
+                subject, "sum(rate(go_cpu_classes_gc_total_cpu_seconds_total{WHERE}[WINDOW]))"
+            ),
+            cycles=_figure(subject, "sum(rate(go_gc_duration_seconds_count{WHERE}[WINDOW]))"),
+            allocated_bytes=_figure(
+                subject, "sum(rate(go_memstats_alloc_bytes_total{WHERE}[WINDOW]))"
+            ),
+            requests=_figure(subject, "sum(rate(http_requests_total{WHERE}[WINDOW]))"),
+            live_bytes=_figure(subject, "avg(avg_over_time(go_gc_heap_live_bytes{WHERE}[WINDOW]))"),
+            stack_bytes=_figure(
+                subject, "avg(avg_over_time(go_memstats_stack_inuse_bytes{WHERE}[WINDOW]))"
+            ),
+        )
+    finally:
+        cluster.kubectl("delete", "namespace", subject.namespace, "--wait=true")
+
+
+def _fitted(runs: list[Measured]) -> Service:
+    """The plant's constants, all from what one setting shows."""
+
+    def middle(name: str) -> float:
+        return float(median(getattr(each, name) for each in runs))
+
+    requests = middle("requests")
+    return Service(
+        name="fitted",
+        requests_per_second=constant(requests),
+        garbage_bytes_per_request=middle("allocated_bytes") / requests,
+        work_seconds_per_request=(middle("cpu_cores") - middle("gc_cores")) / requests,
+        live_bytes=constant(middle("live_bytes")),
+        cost_seconds_per_byte=middle("gc_cores") / (middle("cycles") * middle("live_bytes")),
+        stack_bytes=middle("stack_bytes"),
+        memory_limit_bytes=None,
+    )
+
+
+def _foretold_share(service: Service, gogc: int) -> float:
+    """GC share of the CPU in the plant, first minute left out."""
+    plant = SimulatedCluster([replace(service, gogc=str(gogc))], 0.0, seed=1)
+    (key,) = plant.services()
+
+    def spent() -> tuple[float, float]:
+        pods = [pod.counters for pod in plant.pods(key)]
+        return sum(each.gc_cpu_seconds for each in pods), sum(each.cpu_seconds for each in pods)
+
+    def live_until(end: float) -> None:
+        while plant.now < end:
+            plant.advance(STEP_SECONDS)
+
+    live_until(60.0)
+    before = spent()
+    live_until(660.0)
+    after = spent()
+    return (after[0] - before[0]) / (after[1] - before[1])
+
+
+def test_the_plant_foretells_the_gc_share_of_a_real_service(cluster: Cluster) -> None:
+    runs: dict[int, list[Measured]] = {gogc: [] for gogc in (FITTED_AT, *FORETOLD)}
+    for _ in range(REPEATS):
+        for gogc, measured in runs.items():
+            measured.append(_run(cluster, gogc))
+    service = _fitted(runs[FITTED_AT])
+    print(f"\nmarking cost {service.cost_seconds_per_byte * 1e9:.3f} ns per live byte and cycle")
+    print("GOGC  GC share measured (of each run)        foretold  error")
+    errors = {}
+    for gogc, measured in sorted(runs.items()):
+        share = median(each.gc_share for each in measured)
+        foretold = _foretold_share(service, gogc)
+        errors[gogc] = foretold / share - 1
+        each_run = " ".join(f"{each.gc_share:.3f}" for each in measured)
+        print(f"{gogc:4d}  {share:.3f} ({each_run}){'':12}{foretold:.3f}    {errors[gogc]:+.1%}")
+    assert all(abs(errors[gogc]) <= NEAR for gogc in FORETOLD), errors
