@@ -1,21 +1,27 @@
 """The live channel: the same loops without a restart, through a ConfigMap that pods see late."""
 
 import itertools
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import pytest
 
 from tests.examples import gogc_after
-from tests.scenarios.worlds import BUSY, Stage
+from tests.scenarios.worlds import BUSY, POLICY, Stage
+from tuner.control import barrier
 from tuner.model.decision import Hold
+from tuner.model.reading import Quantity
 from tuner.model.reason import Reason
 from tuner.model.trial import Phase, Verdict
-from tuner.model.workload import GOGC, GOMEMLIMIT
-from tuner.simulation import Service
+from tuner.model.workload import BARRIER, FIELD_MANAGER, GOGC, GOMEMLIMIT
+from tuner.simulation import PlantSource, Service, SimulatedCluster
 from tuner.simulation.streams import constant, step
 from tuner.simulation.world import BEGINNING
 
 LIVE = replace(BUSY, name="live", live=True)
+FLOODED = replace(LIVE, requests_per_second=constant(20_000), barrier="32")
+"""Twice as much as its pods can do; at this threshold each request waits too long."""
+TARGET_SECONDS = 0.02
 TICKS_PER_HOUR = 240
 
 
@@ -100,26 +106,18 @@ def test_what_does_harm_is_taken_back_without_a_restart() -> None:
     assert processes(stage) == before
 
 
-def test_a_value_that_others_took_out_of_the_config_map_is_not_put_back_at_once() -> None:
+@pytest.mark.parametrize("value", ["150", None])
+def test_what_others_did_to_a_value_in_the_config_map_is_left_alone_for_a_while(
+    value: str | None,
+) -> None:
     stage = Stage(LIVE)
     stage.until_verdict()
     taken = stage.cluster.now
-    stage.cluster.set_env(stage.key, GOGC, None, owner="kubectl-edit")
+    stage.cluster.set_env(stage.key, GOGC, value, owner="kubectl-edit")
     stage.run(30)
     assert hold_of(stage) is Reason.REVERTED_BY_OTHER
     assert written(stage, since=taken) == 0
-    assert stage.gogc() is None
-
-
-def test_a_value_that_others_put_in_place_of_ours_stays_theirs() -> None:
-    stage = Stage(LIVE)
-    stage.until_verdict()
-    taken = stage.cluster.now
-    stage.cluster.set_env(stage.key, GOGC, "150", owner="kubectl-edit")
-    stage.run(TICKS_PER_HOUR)
-    assert hold_of(stage) is Reason.OWNED_BY_OTHER
-    assert written(stage, since=taken) == 0
-    assert stage.gogc() == "150"
+    assert stage.gogc() == value
 
 
 def test_without_its_config_map_nothing_is_written_and_the_reason_names_it() -> None:
@@ -165,3 +163,66 @@ def test_steps_on_the_live_channel_are_clamped_as_any_other() -> None:
     values = [100, *(int(gogc_after(each.trial.change) or 0) for each in stage.changes())]
     assert len(values) > 3
     assert all(before < after <= 2 * before for before, after in itertools.pairwise(values))
+
+
+@pytest.mark.parametrize("delay", [30, 60, 90])
+def test_in_an_overload_the_barrier_loop_brings_latency_to_its_target_and_holds_it_there(
+    delay: float,
+) -> None:
+    ticks = list(barred(replace(FLOODED, mount_delay_seconds=delay), seconds=3600))
+    assert ticks[0].latency_seconds > 1.3 * TARGET_SECONDS
+    settled = [tick for tick in ticks if tick.at > 1500]
+    assert all(0.9 < tick.latency_seconds / TARGET_SECONDS < 1.1 for tick in settled)
+    thresholds = {tick.threshold for tick in settled}
+    assert max(thresholds) - min(thresholds) <= 2
+
+    writes = [tick.at for tick in ticks if tick.wrote]
+    assert all(later - earlier >= delay for earlier, later in itertools.pairwise(writes))
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    at: float
+    latency_seconds: float
+    threshold: float
+    """In force."""
+    wrote: bool
+
+
+def barred(service: Service, *, seconds: float) -> Iterator[Tick]:
+    """The barrier's law by itself on a flooded live service."""
+    timing = POLICY.timing
+    cluster = SimulatedCluster([service], now=0.0, seed=1)
+    source = PlantSource(
+        cluster,
+        rate_window_seconds=timing.rate_window_seconds,
+        warm_up_seconds=timing.warm_up_seconds,
+    )
+    (key,) = cluster.services()
+    state, law, base = barrier.BarrierState(), barrier.BarrierLaw(), float(service.barrier or 0)
+    while cluster.now < seconds:
+        for _ in range(3):
+            cluster.advance(timing.interval_seconds / 3)
+            source.scrape()
+        (reading,) = source.read(cluster.now).containers.values()
+        if Quantity.LATENCY_P95_SECONDS not in reading:
+            continue
+        seen = barrier.Seen(
+            observed_threshold=reading[Quantity.BARRIER_THRESHOLD_HIGHEST],
+            in_flight=reading[Quantity.BARRIER_IN_FLIGHT],
+            latency_seconds=reading[Quantity.LATENCY_P95_SECONDS],
+            errors_ratio=reading[Quantity.ERRORS_PER_SECOND]
+            / reading[Quantity.REQUESTS_PER_SECOND],
+            errors_baseline=0.0,
+        )
+        state, asked = barrier.advance(
+            state, seen, law, at=cluster.now, base=base, target_seconds=TARGET_SECONDS
+        )
+        if asked is not None:
+            cluster.set_env(key, BARRIER, str(asked), owner=FIELD_MANAGER)
+        yield Tick(
+            cluster.now,
+            reading[Quantity.LATENCY_P95_SECONDS],
+            reading[Quantity.BARRIER_THRESHOLD_HIGHEST],
+            asked is not None,
+        )

@@ -40,6 +40,12 @@ MEASURED_SECONDS = 2400.0
 """Length of the trial runs of static settings, at the end of each episode."""
 NONE_LOST = constant(0.0)
 ROOMY = replace(BUSY, memory_request_bytes=2048 * MIB, memory_limit_bytes=2048 * MIB)
+SMALL = replace(
+    BUSY,
+    live_bytes=constant(24e6),
+    memory_request_bytes=256 * MIB,
+    memory_limit_bytes=256 * MIB,
+)
 
 
 def at_hour(hour: float) -> float:
@@ -93,6 +99,8 @@ def episodes_of(row: Row) -> Sequence[Episode]:
 ROWS = (
     Row("Constant", ROOMY),
     Row("ConstantShortOfMemory", BUSY),
+    Row("SmallHeap", SMALL),
+    Row("DefaultMetricsOnly", replace(ROOMY, runtime_metrics=False)),
     Row("StepUp", replace(ROOMY, requests_per_second=step(200, 600, at=at_hour(3))), (3, 6)),
     Row("StepDown", replace(ROOMY, requests_per_second=step(600, 200, at=at_hour(3))), (3, 6)),
     Row(
@@ -102,6 +110,15 @@ ROWS = (
     ),
     Row(
         "Sine", replace(ROOMY, requests_per_second=total(constant(500), oscillate(250, period=600)))
+    ),
+    Row(
+        "SineWithAutoscaler",
+        replace(
+            ROOMY,
+            cpu_hpa=0.15,
+            requests_per_second=total(constant(700), oscillate(400, period=7200)),
+        ),
+        (6,),
     ),
     Row(
         "RandomWalk",
