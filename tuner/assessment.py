@@ -12,7 +12,7 @@ from tuner.control.barrier import BarrierState
 from tuner.control.ceiling import Memory, memory_of
 from tuner.control.danger import danger_of, killed_since
 from tuner.control.latency import Seen
-from tuner.control.memory_limit import text
+from tuner.control.memory_limit import in_words, text
 from tuner.control.prediction import predict
 from tuner.control.propose import Terms
 from tuner.control.states import Advanced, States, advance_loops
@@ -361,7 +361,7 @@ def describe(trial: Trial) -> str:
     prediction = trial.prediction
     return (
         f"{trial.change}, "
-        f"predicted CPU {-prediction.cpu_saving_ratio:+.1%}, "
+        f"predicted CPU {0 - prediction.cpu_saving_ratio:+.1%}, "
         f"memory up to {prediction.memory_peak_bytes / (1024 * 1024):.0f} MiB"
     )
 
@@ -416,7 +416,7 @@ def _observed(signals: Signals) -> Observed:
     return Observed(
         at=signals.at,
         gogc="off" if math.isinf(signals.gogc) else f"{signals.gogc:g}",
-        gomemlimit_bytes=_whole(signals.gomemlimit_bytes),
+        gomemlimit=in_words(signals.gomemlimit_bytes),
         gc_share=signals.gc_share,
         gc_share_source=signals.gc_share_source.value,
         live_bytes=round(signals.live_bytes),

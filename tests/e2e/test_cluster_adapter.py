@@ -110,7 +110,7 @@ def full_record(at: float) -> Record:
     observed = Observed(
         at=at,
         gogc="off",
-        gomemlimit_bytes=921 << 20,
+        gomemlimit="921MiB",
         gc_share=0.262,
         gc_share_source="measured",
         live_bytes=231 << 20,

@@ -218,7 +218,7 @@ def _scored(outcome: Outcome) -> tuple[str, str, str, str]:
     measured = outcome.measured_saving_ratio
     return (
         PURPOSES.get(outcome.reason, outcome.reason.value),
-        f"{-outcome.predicted_saving_ratio:+.1%}",
-        "-" if measured is None else f"{-measured:+.1%}",
+        f"{0 - outcome.predicted_saving_ratio:+.1%}",
+        "-" if measured is None else f"{0 - measured:+.1%}",
         outcome.verdict.value,
     )

@@ -208,7 +208,7 @@ class EventObserver:
                 pass  # under load it moves every minute: the log and the metrics tell
             case ChangeWritten(at=at, workload=workload, trial=trial):
                 saving = trial.prediction.cpu_saving_ratio
-                note = f"{_words(trial.change)}, predicted CPU {-saving:+.1%}"
+                note = f"{_words(trial.change)}, predicted CPU {0 - saving:+.1%}"
                 found = _on(workload, at, "ChangeWritten", "Tune", note)
             case TrialEnded(at=at, workload=workload, outcome=outcome):
                 note = f"{_words(outcome.change)}: {outcome.detail}"

@@ -170,6 +170,11 @@ def text(mib: int) -> str:
     return written
 
 
+def in_words(limit_bytes: float | None) -> str:
+    """A limit in force as people read it: whole MiB, or off."""
+    return "off" if limit_bytes is None else f"{limit_bytes / MIB:.0f}MiB"
+
+
 def parse(value: str | None) -> int | None:
     """A limit as Go reads it, bytes; None where it means that there is none.
 

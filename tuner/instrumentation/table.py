@@ -8,6 +8,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from tuner.control.memory_limit import in_words
 from tuner.model.decision import Apply, Hold
 from tuner.model.happening import Assessment, Happening, TickEnded
 from tuner.model.proposal import GogcMove
@@ -82,6 +83,7 @@ def fleet_table(
         "WORKLOAD": "left",
         "MODE": "left",
         "GOGC": "left",
+        "GOMEMLIMIT": "left",
         "GC SHARE": "left",
         "LIVE HEAP": "right",
         "MEMORY": "right",
@@ -98,6 +100,7 @@ def fleet_table(
             _name(key),
             Text(each.mode, style=_MODE_STYLES[each.mode]),
             _gogc(each),
+            _memory_limit(each),
             _NOTHING if signals is None else _share(signals),
             _NOTHING if signals is None else _size(signals.live_bytes),
             _memory(each),
@@ -124,6 +127,17 @@ def _gogc(assessment: Assessment) -> Text:
     if move.next_gogc != move.target_gogc:
         text += f" ({move.target_gogc})"
     return Text(text, style="bold")
+
+
+def _memory_limit(assessment: Assessment) -> Text:
+    """GOMEMLIMIT in force, and the next value where it is another one."""
+    signals, proposal = assessment.signals, assessment.proposal
+    if signals is None:
+        return Text(_NOTHING)
+    now = in_words(signals.gomemlimit_bytes)
+    if proposal is None or proposal.memory_limit is None:
+        return Text(now)
+    return Text(f"{now} → {proposal.memory_limit.mib}MiB", style="bold")
 
 
 def _move(assessment: Assessment) -> GogcMove | None:

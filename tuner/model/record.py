@@ -29,8 +29,8 @@ class Observed(Stored, frozen=True):
     at: float
     gogc: str
     """In force: percent, or off."""
-    gomemlimit_bytes: int | None
-    """In force; None: not set."""
+    gomemlimit: str
+    """In force: whole MiB, or off."""
     gc_share: float
     gc_share_source: str
     live_bytes: int

@@ -69,7 +69,7 @@ def judge(trial: Trial, before: Level, after: Level, rules: TrialRules) -> Judge
     noise = SIGMAS * standard_error(old, new, after.pods, rules)
     words = (
         f"CPU per {unit} {old.median:.3g} s -> {new.median:.3g} s ({change:+.1%}), "
-        f"noise {noise:.1%}, predicted {-trial.prediction.cpu_saving_ratio:+.1%}"
+        f"noise {noise:.1%}, predicted {0 - trial.prediction.cpu_saving_ratio:+.1%}"
     )
     if trial.reason in MEMORY_SAFETY:
         held = after.resident_bytes < before.resident_bytes

@@ -47,6 +47,7 @@ def test_a_row_says_what_is_paid_what_would_be_done_and_why() -> None:
         "shop/cart",
         "auto",
         "100 → 200 (330)",
+        "off",
         "26.2%",
         "231 MiB",
         "612 MiB of 1.00 GiB",
@@ -64,7 +65,7 @@ def test_an_estimated_share_is_marked() -> None:
 def test_what_is_not_known_is_a_dash() -> None:
     hold = Hold(Reason.NO_DATA, "no figures")
     _, row = piped(assessment(mode=Mode.OFF, decision=hold, signals=None, proposal=None))
-    assert " ".join(row.split()) == "shop/cart off - - - - - Hold no_data no figures"
+    assert " ".join(row.split()) == "shop/cart off - - - - - - Hold no_data no figures"
 
 
 def test_at_its_target_there_is_no_arrow_and_no_saving() -> None:

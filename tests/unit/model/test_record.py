@@ -27,7 +27,7 @@ RECOMMENDED = Recommended(gogc=200, cpu_saving_ratio=0.1, memory_peak_bytes=1)
 OBSERVED = Observed(
     at=NOW,
     gogc="100",
-    gomemlimit_bytes=None,
+    gomemlimit="off",
     gc_share=0.2,
     gc_share_source="measured",
     live_bytes=1,
