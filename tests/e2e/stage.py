@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from tests.e2e.testbed.manifests import APP_CONTAINER, Load, SampleService, live_config_map
 from tests.e2e.testbed.operator import Operator, prepare_operator
+from tests.e2e.testbed.processes import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tests.e2e.testbed.cluster import Cluster
 
@@ -199,6 +200,20 @@ class Tenant:
         annotations = self.deployment()["metadata"]["annotations"]
         return int(annotations["deployment.kubernetes.io/revision"])
 
+    def fields(self, manager: str, name: str = SERVICE) -> set[str]:
+        """Return what a field manager owns of a workload's spec, as paths."""
+        entries = self.workload(name)["metadata"]["managedFields"]
+        trees = [each["fieldsV1"] for each in entries if each["manager"] == manager]
+        return {leaf for tree in trees for leaf in _leaves(tree.get("f:spec", {}))}
+
+    def until(self, predicate: Callable[[], bool], timeout_seconds: float, what: str) -> None:
+        """Look once a second until a predicate is true: each look of kubectl takes CPU.
+
+        Raises:
+            TimeoutError: it did not come true in time; the text names `what`.
+        """
+        wait_for(predicate, timeout_seconds, what, interval_seconds=1.0)
+
     def patch(self, patch: Mapping[str, Any]) -> None:
         """Change the workload as its owner would.
 
@@ -223,6 +238,17 @@ class Tenant:
             yield operator
         finally:
             operator.process.stop()
+
+
+def _leaves(fields: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Paths of the leaves of a fieldsV1 tree."""
+    for key, below in fields.items():
+        if key == ".":
+            continue
+        if below and set(below) != {"."}:
+            yield from _leaves(below, f"{path}/{key}")
+        else:
+            yield f"{path}/{key}"
 
 
 def tenant(  # noqa: PLR0913 - what a test may vary
