@@ -12,7 +12,7 @@ from tuner.control.barrier import BarrierState
 from tuner.control.ceiling import Memory, memory_of
 from tuner.control.danger import danger_of, killed_since
 from tuner.control.latency import Seen
-from tuner.control.memory_limit import in_words, text
+from tuner.control.memory_limit import in_words, parse, text
 from tuner.control.prediction import predict
 from tuner.control.propose import Terms
 from tuner.control.states import Advanced, States, advance_loops
@@ -37,6 +37,9 @@ from tuner.model.trial import Change, Outcome, Phase, Setting, Trial
 from tuner.model.workload import GOGC, GOMEMLIMIT, Container, Mode, Rollout, Workload
 from tuner.signals import choose_container, derive
 from tuner.verification import View, Windows, advance, learn_kill, level, observe
+
+LIMIT_SINCE = 1_019_000
+"""Go release that brought GOMEMLIMIT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +233,19 @@ def _subject(
     )
     if isinstance(signals, Hold):
         return signals
-    signals = replace(signals, restarts=container.running.restarts)
+    signals = _with_limit(signals, workload, container)
     return _Subject(workload, container, profile, signals, memory_of(workload, container))
+
+
+def _with_limit(signals: Signals, workload: Workload, container: Container) -> Signals:
+    """The signals with the GOMEMLIMIT of the template, where no metric tells what is in force."""
+    if signals.gomemlimit_bytes is not None or workload.rollout is not Rollout.COMPLETE:
+        return signals
+    try:
+        given = parse(container.literal(GOMEMLIMIT))
+    except ValueError:
+        return signals  # no pod can have started with it
+    return replace(signals, gomemlimit_bytes=None if given is None else float(given))
 
 
 def _with_kills(subject: _Subject, record: Record, law: ControlLaw) -> Record:
@@ -284,7 +298,8 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
         law=policy.law,
         memory=subject.memory,
         override=given.override,
-        limit_free=limit_is_free(subject.workload, subject.container, signals.gomemlimit_bytes),
+        limit_free=(signals.go_version or LIMIT_SINCE) >= LIMIT_SINCE
+        and limit_is_free(subject.workload, subject.container, signals.gomemlimit_bytes),
         correction=loops.states.correction.k,
         danger=danger_of(signals, subject.memory, policy.guards, killed=killed),
     )

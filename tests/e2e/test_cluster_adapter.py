@@ -70,7 +70,6 @@ def full_record(at: float) -> Record:
         errors_ratio=0.0,
         latency_seconds=spread,
         pods=2,
-        restarts=1,
     )
     bare = msgspec.structs.replace(
         level,
@@ -89,7 +88,9 @@ def full_record(at: float) -> Record:
         started_at=at + 1,
         phase_at=at + 2,
         suspected=True,
-        restarted=2,
+        pods=2,
+        restarts=1,
+        fresh_starts=2,
     )
     outcomes = (
         Outcome(

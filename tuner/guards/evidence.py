@@ -20,7 +20,7 @@ def evidence(move: GogcMove, situation: Situation) -> GogcMove | Hold:
         return Hold(
             Reason.DIRECTION_CLOSED,
             f"{newest.change} ended as {newest.verdict.value}: "
-            "no further rise until the load changes",
+            "no further rise until the load or the live heap changes",
         )
     estimated = situation.signals.gc_share_source is Source.ESTIMATED
     if estimated and situation.record.learned.cost_seconds_per_byte is None:
@@ -33,7 +33,13 @@ def evidence(move: GogcMove, situation: Situation) -> GogcMove | Hold:
 
 
 def _load_moved(newest: Outcome, situation: Situation) -> bool:
-    then, now = newest.requests_per_second, situation.signals.requests_per_second
-    if then is None or now is None:
-        return False
-    return load_moved(then, now, situation.policy.trial)
+    signals = situation.signals
+    pairs = (
+        (newest.requests_per_second, signals.requests_per_second),
+        (newest.live_bytes, signals.live_bytes),
+    )
+    return any(
+        load_moved(then, now, situation.policy.trial)
+        for then, now in pairs
+        if then is not None and now is not None
+    )

@@ -82,8 +82,6 @@ class Signals:
     """Requests admitted and not yet answered, worst pod."""
     barrier_refused_per_second: float | None = None
     """Sum over pods."""
-    restarts: int = 0
-    """Restarts of the container, sum over the pods there are."""
 
     def latency(self, quantile: LatencyQuantile) -> float | None:
         """Latency of admitted requests at a quantile, seconds; None where it is not known."""

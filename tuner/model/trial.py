@@ -59,8 +59,8 @@ class Level(Stored, frozen=True):
     latency_seconds: Spread | None
     """At the tier's quantile; None where it is not known."""
     pods: int
-    restarts: int = 0
-    """Restarts of the container while it was observed, over all pods."""
+    live_bytes: int | None = None
+    """Live heap, worst pod."""
     gogc_effective: float | None = None
     """GOGC that would give the heap goal of that time, percent."""
     gc_share_measured: bool = False
@@ -120,7 +120,9 @@ class Trial(Stored, frozen=True):
     """Whether one verdict already found harm; the second in a row takes the change back."""
     pods: int = 0
     """Behind the figures since they are measured."""
-    restarted: int = 0
+    restarts: int = 0
+    """Of the container in all pods, when the change was complete."""
+    fresh_starts: int = 0
     """How often the windows began anew because the number of pods moved."""
 
 
@@ -137,6 +139,8 @@ class Outcome(Stored, frozen=True):
     """None where nothing could be measured."""
     requests_per_second: float | None = None
     """Load under which the verdict was reached."""
+    live_bytes: int | None = None
+    """Live heap at that time, worst pod."""
     predicted_peak_bytes: int | None = None
     measured_peak_bytes: int | None = None
     """Resident memory of the worst pod; None where nothing could be measured."""

@@ -20,6 +20,9 @@ from tuner.verification.windows import Windows, level
 
 KEPT = frozenset({Reason.PINNED, Reason.DANGER})
 """Reasons whose changes are judged but never taken back: people's word, and memory safety."""
+RESTARTS_TOLERATED = 1
+"""A probe that failed once is chance. Pods that restarted all the time before would never have
+come to a baseline."""
 FRESH_STARTS = 3
 """How often a trial begins anew because the number of pods moved."""
 TAKE_UP_SECONDS = 300.0
@@ -99,10 +102,16 @@ def _killed(record: Record, trial: Trial, view: View) -> Progress | None:
             return _take_back(record, trial, view.now, judgement, None)
         # What stood there before takes no less memory: the next step goes down, not back.
         return _end(record, trial, view.now, judgement)
-    if running.crashing_pods and trial.reason not in KEPT:
-        judgement = Judgement(Verdict.REGRESSED, "its pods crash", None)
-        return _take_back(record, trial, view.now, judgement, None)
-    return None
+    if trial.reason in KEPT:
+        return None
+    words = "its pods crash" if running.crashing_pods else ""
+    if trial.phase in {Phase.SETTLING, Phase.MEASURING}:
+        restarts = running.restarts - trial.restarts
+        words = words or (f"{restarts} restarts" if restarts > RESTARTS_TOLERATED else "")
+    if not words:
+        return None
+    judgement = Judgement(Verdict.REGRESSED, words, None)
+    return _take_back(record, trial, view.now, judgement, None)
 
 
 def _unseen(record: Record, trial: Trial, view: View) -> Progress:
@@ -174,11 +183,19 @@ def _rolling_out(record: Record, trial: Trial, view: View) -> Progress:
     if view.workload.rollout is Rollout.COMPLETE:
         if rollback:
             return Progress(msgspec.structs.replace(record, trial=None))
-        return Progress(_with(record, _at(trial, Phase.SETTLING, view.now)))
+        return Progress(_with(record, _complete(trial, view)))
     if view.workload.rollout is Rollout.FAILING and not rollback:
         judgement = Judgement(Verdict.REGRESSED, "the rollout passed its progress deadline", None)
         return _harmed(record, trial, view.now, judgement)
     return Progress(record)
+
+
+def _complete(trial: Trial, view: View) -> Trial:
+    """The trial once all pods run with the change."""
+    container = view.workload.container(trial.change.container)
+    restarts = 0 if container is None else container.running.restarts
+    trial = msgspec.structs.replace(trial, restarts=restarts)
+    return _at(trial, Phase.SETTLING, view.now)
 
 
 def _taken_up(record: Record, trial: Trial, view: View) -> Progress:
@@ -186,7 +203,7 @@ def _taken_up(record: Record, trial: Trial, view: View) -> Progress:
     if view.signals is not None and all(
         in_force(view.signals, each) for each in trial.change.settings
     ):
-        return Progress(_with(record, _at(trial, Phase.SETTLING, view.now)))
+        return Progress(_with(record, _complete(trial, view)))
     if view.now - trial.phase_at > TAKE_UP_SECONDS:
         judgement = Judgement(Verdict.VOID, "the pods do not take the values up", None)
         return _end(record, trial, view.now, judgement)
@@ -248,11 +265,11 @@ def _measuring(record: Record, trial: Trial, view: View, signals: Signals) -> Pr
 
 def _pods_moved(record: Record, trial: Trial, view: View, signals: Signals) -> Progress:
     """The same load over more or fewer pods is another experiment: it begins anew, not for ever."""
-    if trial.restarted == FRESH_STARTS:
+    if trial.fresh_starts == FRESH_STARTS:
         judgement = Judgement(Verdict.VOID, "the number of pods moved again and again", None)
         return _end(record, trial, view.now, judgement)
     again = msgspec.structs.replace(
-        trial, pods=signals.pods, restarted=trial.restarted + 1, phase_at=view.now
+        trial, pods=signals.pods, fresh_starts=trial.fresh_starts + 1, phase_at=view.now
     )
     return Progress(_with(record, again))
 
@@ -309,6 +326,7 @@ def _end(
         predicted_saving_ratio=trial.prediction.cpu_saving_ratio,
         measured_saving_ratio=_shown(judgement.saving_ratio),
         requests_per_second=after.requests_per_second if after is not None else None,
+        live_bytes=after.live_bytes if after is not None else None,
         predicted_peak_bytes=trial.prediction.memory_peak_bytes,
         measured_peak_bytes=after.resident_bytes if after is not None else None,
         latency_change_ratio=_shown(latency_change(trial.baseline, after)),

@@ -177,11 +177,11 @@ def test_a_changed_number_of_pods_begins_the_measuring_anew() -> None:
     assert progress.ended is None
     assert again is not None
     assert (again.phase, again.phase_at, again.pods) == (Phase.MEASURING, NOW + 200, 3)
-    assert again.restarted == 1
+    assert again.fresh_starts == 1
 
 
 def test_windows_over_another_number_of_pods_do_not_count() -> None:
-    of = under(Phase.MEASURING, pods=100, phase_at=NOW + 200, restarted=1)
+    of = under(Phase.MEASURING, pods=100, phase_at=NOW + 200, fresh_starts=1)
     assert seen(of, having(), now=NOW + 300, newest=WORSE[-1], windows=WORSE) == Progress(of)
 
 
