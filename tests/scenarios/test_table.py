@@ -139,6 +139,7 @@ ROWS = (
         (6,),
     ),
     Row("LiveHeapDoubles", replace(BUSY, live_bytes=step(200e6, 400e6, at=at_hour(3))), (3, 6)),
+    Row("LiveHeapHalves", replace(BUSY, live_bytes=step(400e6, 200e6, at=at_hour(3))), (3, 6)),
     Row(
         "LimitResized",
         replace(BUSY, memory_limit_bytes=1536 * MIB),

@@ -14,9 +14,9 @@ def objection_to(trial: Trial, fresh: Workload, decided_on: Workload) -> Hold | 
     """Why a planned change must not be written to the workload as it is now; None where it may.
 
     A rollback out of our own rollout does not wait for that rollout to end, and the live channel
-    for none. Nor does a change that
-    stands there already, in our name: its answer was lost, and the view is not there yet. Writing
-    it again changes nothing, and keeps what stood there before on record.
+    for none. Nor does a change that stands there already, in our name: its answer was lost, and the
+    view is not there yet. Writing it again changes nothing, and keeps what stood there before on
+    record.
     """
     container = fresh.container(trial.change.container)
     if container is None or _another(trial, fresh, decided_on):

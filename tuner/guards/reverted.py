@@ -12,7 +12,7 @@ def reverted(situation: Situation) -> Hold | None:
     if at is not None and situation.now < at + pause:
         return Hold(
             Reason.REVERTED_BY_OTHER,
-            "someone else took gc-tuner's GOGC away; "
+            "someone else took gc-tuner's value away; "
             f"left alone for another {at + pause - situation.now:.0f} s",
         )
     return None

@@ -1,7 +1,8 @@
-"""Guard: taking memory back costs CPU and a restart, so one reading is not enough for it."""
+"""Guard: a restart is not made for a single reading."""
 
 from tuner.control.ceiling import memory_ceiling
 from tuner.control.memory_limit import MIB, limit_for, worth_writing
+from tuner.control.propose import Terms, propose
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.proposal import GogcMove, MemoryLimitMove
@@ -9,13 +10,43 @@ from tuner.model.reason import Reason
 
 
 def sustained(move: GogcMove, situation: Situation) -> GogcMove | Hold:
-    """Refuse to lower GOGC to a ceiling that most of the baseline's windows do not show.
+    """Refuse what most of the baseline's windows do not ask for.
 
-    Live heap and memory outside of Go are read with noise: a value just under the ceiling would
-    otherwise be lowered at every dip, and never be raised again for so little.
+    A fall to a ceiling: live heap and memory outside of Go are read with noise, so a value just
+    under it would be lowered at every dip, and never be raised again for so little. A rise: while
+    load or live heap change, a window that saw both sides asks for something in between.
     """
-    if move.rises or move.urgent or move.ordered:
+    if move.urgent or move.ordered:
         return move
+    return _rising(move, situation) if move.rises else _falling(move, situation)
+
+
+def _rising(move: GogcMove, situation: Situation) -> GogcMove | Hold:
+    needed, law = situation.policy.trial.windows, situation.policy.law
+    terms = Terms(
+        profile=situation.profile,
+        law=law,
+        memory=situation.memory,
+        override=situation.override,
+        correction=situation.correction,
+    )
+    asked = [propose(each, terms).gogc for each in situation.windows[-needed:]]
+    agreeing = sum(
+        isinstance(each, GogcMove)
+        and each.rises
+        and each.target_prediction.cpu_saving_ratio >= law.worth_ratio
+        for each in asked
+    )
+    if 2 * agreeing > needed:
+        return move
+    return Hold(
+        Reason.NOT_WORTH,
+        f"GOGC {move.current_gogc:g} -> {move.next_gogc} would be worth it by {agreeing} of the "
+        f"last {needed} rate windows: not by most of them",
+    )
+
+
+def _falling(move: GogcMove, situation: Situation) -> GogcMove | Hold:
     needed = situation.policy.trial.windows
     profile, law = situation.profile, situation.policy.law
     ceilings = (

@@ -89,6 +89,8 @@ def judge(trial: Trial, before: Level, after: Level, rules: TrialRules) -> Judge
         return Judgement(Verdict.REGRESSED, words, -change)
     if -change > max(rules.effect_ratio, noise) or (latency is not None and latency.helped(rules)):
         return Judgement(Verdict.CONFIRMED, words, -change)
+    if noise > max(rules.effect_ratio, trial.prediction.cpu_saving_ratio):
+        return Judgement(Verdict.INCONCLUSIVE, f"{words}; less than the noise can show", None)
     return Judgement(Verdict.NO_EFFECT, words, -change)
 
 

@@ -1,4 +1,4 @@
-"""When a passed memory ceiling, and another GOMEMLIMIT, are believed."""
+"""When a rise, a passed memory ceiling, and another GOMEMLIMIT are believed."""
 
 import pytest
 
@@ -46,13 +46,31 @@ def test_windows_before_the_last_ones_do_not_count() -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        pytest.param(move(200), id="a rise"),
         pytest.param(move(50, limited_by=Limit.DANGER), id="danger does not wait"),
         pytest.param(move(50, limited_by=Limit.OVERRIDE), id="people's word"),
     ],
 )
-def test_what_is_no_fall_to_the_ceiling_is_none_of_its_business(asked: GogcMove) -> None:
+def test_danger_and_peoples_word_do_not_wait(asked: GogcMove) -> None:
     assert sustained(asked, situation(windows=())) is asked
+
+
+COSTLY, CHEAP = signals(), signals(gc_share=0.02)
+
+
+@pytest.mark.parametrize("costly", [3, 4, 5])
+def test_a_rise_that_most_windows_ask_for_is_made(costly: int) -> None:
+    seen = (CHEAP,) * (5 - costly) + (COSTLY,) * costly
+    rise = move(200)
+    assert sustained(rise, situation(windows=seen)) is rise
+
+
+@pytest.mark.parametrize("costly", [0, 1, 2])
+def test_a_rise_that_fewer_windows_ask_for_waits(costly: int) -> None:
+    seen = (CHEAP,) * (5 - costly) + (COSTLY,) * costly
+    answer = sustained(move(200), situation(windows=seen))
+    assert isinstance(answer, Hold)
+    assert answer.reason is Reason.NOT_WORTH
+    assert f"by {costly} of the last 5 rate windows" in answer.detail
 
 
 # .9 of 1024 MiB less 1.1 times what Go does not know: 910 MiB, and 800 MiB where that is 110 MiB.

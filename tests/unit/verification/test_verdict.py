@@ -53,9 +53,11 @@ def test_a_difference_that_a_restart_alone_could_make_is_none(
 
 
 @pytest.mark.parametrize("kappa", [0.0009, 0.0011])
-def test_a_difference_within_the_spread_of_the_windows_is_none(kappa: float) -> None:
+def test_what_the_noise_could_hide_is_neither_effect_nor_none(kappa: float) -> None:
     noisy = after(kappa, deviation=0.0002)
-    assert judge(trial(), level(), noisy, RULES).verdict is Verdict.NO_EFFECT
+    judgement = judge(trial(), level(), noisy, RULES)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.saving_ratio is None, "no score"
 
 
 def test_the_standard_error_joins_both_sides_and_the_restart() -> None:
