@@ -90,7 +90,7 @@ def _expected_limit(tenant: Tenant, at: datetime, container_mib: float) -> tuple
 
 
 def _resize_in_place(tenant: Tenant, limit_mib: int) -> None:
-    """Give the running containers another memory limit, and wait until it is in force."""
+    """Ask for another memory limit of the running containers."""
     resources = {"limits": {"memory": f"{limit_mib}Mi"}}
     patch = {"spec": {"containers": [{"name": APP_CONTAINER, "resources": resources}]}}
     for pod in tenant.pods():
@@ -99,11 +99,11 @@ def _resize_in_place(tenant: Tenant, limit_mib: int) -> None:
             *("--subresource", "resize", "--patch", json.dumps(patch)),
         )
 
-    def resized() -> bool:
-        statuses = (each["status"]["containerStatuses"][0] for each in tenant.pods().values())
-        return all(each["resources"]["limits"]["memory"] == f"{limit_mib}Mi" for each in statuses)
 
-    tenant.until(resized, 30, f"a limit of {limit_mib} MiB in force")
+def _limits_in_place(tenant: Tenant) -> set[str]:
+    """Memory limits in force, as the pods' statuses have them."""
+    statuses = (each["status"]["containerStatuses"][0] for each in tenant.pods().values())
+    return {each["resources"]["limits"]["memory"] for each in statuses}
 
 
 def test_gomemlimit_is_set_from_the_limit_in_one_patch_with_gogc(
@@ -160,6 +160,8 @@ def test_gomemlimit_follows_the_templates_limit_and_one_that_is_resized_in_place
 
         # The pods that a write would bring have the template's limit: nothing to gain from more.
         _resize_in_place(roomy, LARGER_MIB)
+        larger = {f"{LARGER_MIB}Mi"}
+        roomy.until(lambda: _limits_in_place(roomy) == larger, 30, "the larger limit in force")
         since = datetime.now(tz=UTC)
         roomy.until(
             lambda: (datetime.now(tz=UTC) - since).total_seconds() > QUIET_SECONDS,
