@@ -30,4 +30,4 @@ def test_what_is_recorded_can_be_read_again(world: World) -> None:
 @given(ANYTHING)
 def test_a_workload_alone_in_its_namespace_waits_for_nobody(world: World) -> None:
     assessment = world.assess().assessment
-    assert not admit({world.workload.key: assessment})
+    assert not admit({world.workload.key: assessment}, world.policy.guards)

@@ -9,9 +9,11 @@ from tests import examples
 from tests.examples import MIB
 from tests.properties.worlds import POLICY
 from tuner.control import propose
+from tuner.control.ceiling import Memory
 from tuner.control.gc_cost import gogc_for_share, share_at
 from tuner.control.prediction import predict
-from tuner.model.tuning import Proposal
+from tuner.control.propose import Terms
+from tuner.model.proposal import GogcMove
 
 SHARES = st.floats(0.002, 0.95)
 GOGCS = st.floats(1, 3000)
@@ -65,11 +67,31 @@ def test_where_the_loops_want_to_end_fits_into_the_budget_unless_they_want_nothi
         heap_goal_bytes=live * (1 + gogc / 100),
     )
     profile = POLICY.profiles["normal"]
-    container = examples.container(
-        memory_request_bytes=request_mib * MIB, memory_limit_bytes=2 * request_mib * MIB
+    request = request_mib * MIB
+    terms = Terms(profile, POLICY.law, Memory(request, 2 * request))
+    move = propose(signals, terms).gogc
+    assert isinstance(move, GogcMove)
+    if move.target_gogc > gogc:
+        assert move.target_prediction.memory_peak_bytes <= profile.memory_set_point * request
+
+
+@given(
+    st.integers(1, 4000),
+    st.integers(0, 2000),
+    st.integers(0, 2000),
+    st.integers(1, 16_000),
+    st.floats(0.85, 1),
+)
+def test_no_gomemlimit_is_over_what_may_be_used_of_the_container(
+    live_mib: int, beside_mib: int, unknown_mib: int, limit_mib: int, correction: float
+) -> None:
+    signals = examples.signals(
+        live_bytes=live_mib * float(MIB),
+        non_heap_bytes=beside_mib * float(MIB),
+        unknown_bytes=unknown_mib * float(MIB),
     )
-    proposal = propose(signals, container, profile, POLICY.law)
-    assert isinstance(proposal, Proposal)
-    if proposal.target_gogc > gogc:
-        allowed = profile.memory_set_point * request_mib * MIB
-        assert proposal.target_prediction.memory_peak_bytes <= allowed
+    profile = POLICY.profiles["normal"]
+    terms = Terms(profile, POLICY.law, Memory(None, limit_mib * MIB), correction=correction)
+    move = propose(signals, terms).memory_limit
+    if move is not None:
+        assert 0 < move.mib + unknown_mib <= profile.memory_set_point * limit_mib
