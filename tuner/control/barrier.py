@@ -21,6 +21,10 @@ GAIN_START = 1 / 4
 """Factor on the nominal gains before anything is known of the dead time."""
 COUNT_HIGHEST = 1e12
 """No pod has more requests in flight; keeps whole numbers whole."""
+TURN_LEAST = 0.75
+"""Requests in flight between the threshold in force and the unrounded one from which on the last
+move is taken back: one that is halfway between two whole numbers would be written up and down at
+every tick."""
 ERRORS_BASELINE_LEAST = 0.01
 """One failure in a hundred is no reason to refuse requests, however rare they usually are."""
 
@@ -100,6 +104,8 @@ class BarrierState:
     """Threshold last written, or found in force."""
     asked_at: float | None = None
     """When it was written; None once it has shown."""
+    rose: bool | None = None
+    """Whether that write raised the threshold; None before the first."""
     at: float | None = None
     """When the loop last stepped; None before its first step."""
 
@@ -141,12 +147,16 @@ def advance(
         state = replace(state, asked_at=None)
     state = replace(_step(state, facts, law, seconds), at=at)
     state = _calmed(state, facts.error, law, at=at, seconds=seconds)
-    threshold = max(round(base * (1 + state.offset)), 1)
-    move = abs(threshold - facts.threshold)
-    if state.asked_at is not None or move < max(law.move_least_ratio * base, 1):
+    wish = base * (1 + state.offset)
+    threshold = max(round(wish), 1)
+    rises = threshold > facts.threshold
+    small = abs(threshold - facts.threshold) < max(law.move_least_ratio * base, 1)
+    turns = state.rose is not None and state.rose is not rises
+    half = turns and abs(wish - facts.threshold) < TURN_LEAST
+    if state.asked_at is not None or small or half:
         return state, None
     state = _alerted(state, facts.error, law)
-    return replace(state, asked_threshold=threshold, asked_at=at), threshold
+    return replace(state, asked_threshold=threshold, asked_at=at, rose=rises), threshold
 
 
 def in_flight_for(quota_per_second: float, latency_seconds: float, ready_pods: int) -> float:

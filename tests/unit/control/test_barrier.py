@@ -247,6 +247,20 @@ def test_a_small_error_is_not_written_until_it_has_made_a_move_of_two_percent() 
     assert written == 98
 
 
+def test_a_wish_halfway_between_two_thresholds_is_not_written_up_and_down() -> None:
+    base, threshold, state = 12.0, 9, BarrierState()
+    written = []
+    for tick in range(200):
+        latency = TARGET * (1.15 if tick % 2 else 0.85)
+        of = seen(latency, observed_threshold=float(threshold), in_flight=float(threshold))
+        state = replace(state, offset=9.5 / base - 1) if tick == 1 else state
+        state, asked = advance(state, of, LAW, at=tick * TICK, base=base, target_seconds=TARGET)
+        if asked is not None:
+            threshold = asked
+            written.append(asked)
+    assert len(written) <= 2
+
+
 def test_halving_the_gains_makes_no_jump() -> None:
     late = replace(started(), alerts=2, alert_error=-0.5)
     halved, _ = step(late, seen(0.16), TICK)
