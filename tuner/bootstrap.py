@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from typing import TypedDict
 
 from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
@@ -25,8 +24,10 @@ from tuner.cluster import (
     ClusterRecords,
     EventObserver,
     LiveConfigMaps,
+    Mirror,
     OverridesWatch,
     PodMirror,
+    Upkeep,
     operator_pod,
 )
 from tuner.cluster import connect as connect_cluster
@@ -135,13 +136,6 @@ class ClusterSide:
     """What people have laid down."""
 
 
-class _Mirroring(TypedDict):
-    """What all mirrors of the cluster are told."""
-
-    stale_after_seconds: float
-    report: Callable[[str], None]
-
-
 @contextlib.contextmanager
 def open_cluster(
     settings: Settings, stop: threading.Event, log: FilteringBoundLogger
@@ -171,19 +165,19 @@ def open_cluster(
     with ExitStack() as stack:
         api = stack.enter_context(closing(connect_cluster(reach)))
         names = kubernetes.namespaces
-        common = _Mirroring(stale_after_seconds=kubernetes.stale_after, report=report)
-        inventory = ClusterInventory(api, names, **common)
-        live = LiveConfigMaps(api, names, **common)
-        pods = PodMirror(api, names, **common)
-        fleet = ClusterFleet(inventory, pods, AutoscalerMirror(api, names, **common), live)
-        records = ClusterRecords(api, inventory, names, **common)
+        upkeep = Upkeep(stale_after_seconds=kubernetes.stale_after, report=report)
+        inventory = ClusterInventory(api, upkeep, names)
+        live = LiveConfigMaps(api, upkeep, names)
+        pods = PodMirror(api, upkeep, names)
+        fleet = ClusterFleet(inventory, pods, AutoscalerMirror(api, upkeep, names), live)
+        records = ClusterRecords(api, upkeep, inventory, names)
         said = settings.overrides
         overrides = OverridesWatch(
             api,
+            upkeep,
             said.namespace or _own_namespace(settings),
             said.name,
             read=read_document,
-            **common,
         )
         mirrors = (fleet, records, overrides)
         for mirror in mirrors:
@@ -219,11 +213,7 @@ def _own_namespace(settings: Settings) -> str:
     return os.environ.get("POD_NAMESPACE") or (watched[0] if watched else "default")
 
 
-def _wait_synced(
-    mirrors: Sequence[ClusterFleet | ClusterRecords | OverridesWatch],
-    stop: threading.Event,
-    seconds: float,
-) -> None:
+def _wait_synced(mirrors: Sequence[Mirror], stop: threading.Event, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     for mirror in mirrors:
         while not mirror.wait_synced(_STOP_CHECK_SECONDS):

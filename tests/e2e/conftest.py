@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.session import shared_cluster
 from tests.e2e.stage import Tenant, Tuning, set_stage, tune
-from tests.e2e.testbed.binaries import build_all
-from tests.e2e.testbed.cluster import Cluster
-from tests.e2e.testbed.processes import terminated_as_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tests.e2e.testbed.cluster import Cluster
 
 UNDER_LOAD = {"stage", "tenants"}
 """Fixtures whose services keep on running."""
@@ -47,10 +46,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
-    # The first build takes minutes: its progress must not be captured.
-    with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        binaries = build_all()
-    with terminated_as_interrupt(), Cluster.start(binaries=binaries) as running:
+    with shared_cluster(pytestconfig) as running:
         yield running
 
 

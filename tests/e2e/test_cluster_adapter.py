@@ -19,6 +19,7 @@ from tuner.cluster import (
     ClusterInventory,
     ClusterRecords,
     EventObserver,
+    Upkeep,
     connect,
     operator_pod,
 )
@@ -247,11 +248,10 @@ def manifest(
 def adapted(cluster: Cluster, namespace: str, kubeconfig: Path) -> Iterator[Adapters]:
     reports: list[str] = []
     api = connect(ClusterAccess(kubeconfig=kubeconfig, timeout_seconds=5.0))
-    inventory = ClusterInventory(api, [namespace], stale_after_seconds=120.0, report=reports.append)
-    records = ClusterRecords(
-        api, inventory, [namespace], stale_after_seconds=120.0, report=reports.append
-    )
-    channel = LiveConfigMaps(api, [namespace], stale_after_seconds=120.0, report=reports.append)
+    upkeep = Upkeep(stale_after_seconds=120.0, report=reports.append)
+    inventory = ClusterInventory(api, upkeep, [namespace])
+    records = ClusterRecords(api, upkeep, inventory, [namespace])
+    channel = LiveConfigMaps(api, upkeep, [namespace])
     mirrors = (inventory, records, channel)
     for each in mirrors:
         each.start()
@@ -805,7 +805,8 @@ def test_events_stand_beside_what_they_are_about(adapters: Adapters) -> None:
 def test_the_view_comes_back_with_the_api_server(cluster: Cluster, namespace: str) -> None:
     reports: list[str] = []
     api = connect(ClusterAccess(kubeconfig=cluster.kubeconfig, timeout_seconds=2.0))
-    inventory = ClusterInventory(api, [namespace], stale_after_seconds=4.0, report=reports.append)
+    upkeep = Upkeep(stale_after_seconds=4.0, report=reports.append)
+    inventory = ClusterInventory(api, upkeep, [namespace])
     inventory.start()
     assert inventory.wait_synced(20.0)
     server = cluster.control_plane.apiserver

@@ -34,6 +34,7 @@ from tuner.cluster.events import EventObserver, Regarded, operator_pod
 from tuner.cluster.fleet import ClusterFleet
 from tuner.cluster.inventory import ClusterInventory
 from tuner.cluster.live import LiveConfigMaps
+from tuner.cluster.mirror import Mirror, Upkeep
 from tuner.cluster.overrides import OverridesWatch
 from tuner.cluster.pods import PodMirror
 from tuner.cluster.records import ClusterRecords
@@ -48,9 +49,11 @@ __all__ = [
     "ClusterRecords",
     "EventObserver",
     "LiveConfigMaps",
+    "Mirror",
     "OverridesWatch",
     "PodMirror",
     "Regarded",
+    "Upkeep",
     "connect",
     "operator_pod",
 ]

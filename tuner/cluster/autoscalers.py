@@ -6,18 +6,18 @@ permitted to see either kind: what is not there, or not to be seen, steers nothi
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 
 from tuner.cluster.by_workload import ByWorkload
 from tuner.cluster.collection import Collection
-from tuner.cluster.reflector import Item, Reflector, View
+from tuner.cluster.mirror import Mirror, Upkeep, mirrored
+from tuner.cluster.reflector import Item
 from tuner.model.workload import Autoscaling, Kind, WorkloadKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tuner.cluster.client import Api
     from tuner.model.workload import Workload
@@ -29,8 +29,6 @@ _APPS = "apps/"
 _MEMORY = "memory"
 _OFF = "Off"
 _ANY_CONTAINER = "*"
-
-A = TypeVar("A")
 
 
 class Horizontal(NamedTuple):
@@ -203,67 +201,22 @@ class Autoscalers(NamedTuple):
         )
 
 
-class AutoscalerMirror:
+class AutoscalerMirror(Mirror):
     """The autoscalers of all namespaces, or of some, mirrored by list and watch."""
 
-    def __init__(
-        self,
-        api: Api,
-        namespaces: Sequence[str] = (),
-        *,
-        stale_after_seconds: float,
-        report: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, api: Api, upkeep: Upkeep, namespaces: Sequence[str] = ()) -> None:
         """Nothing is asked before ``start``.
 
         Args:
             api: The way to the API server.
+            upkeep: How it is kept; ``report`` is also told once of a kind that may not be listed.
             namespaces: Empty for all of them.
-            stale_after_seconds: Age of the API server's last sign of life from which on the view is
-                refused.
-            report: Told of objects that cannot be read, and once of a kind that may not be listed,
-                in one line each; must not raise.
-            clock: Monotonic seconds.
         """
-
-        def mirrored(
-            collection: Collection, decode: Callable[[bytes], Item[tuple[str, str], A]]
-        ) -> dict[str | None, Reflector[tuple[str, str], A]]:
-            return {
-                namespace: Reflector(
-                    api,
-                    collection,
-                    namespace,
-                    decode,
-                    stale_after_seconds=stale_after_seconds,
-                    report=report,
-                    clock=clock,
-                    optional=True,
-                )
-                for namespace in namespaces or (None,)
-            }
-
-        horizontal = mirrored(HORIZONTAL, read_horizontal)
-        vertical = mirrored(VERTICAL, read_vertical)
-        self._views = (View(horizontal), View(vertical))
-        self._horizontal = ByWorkload(list(horizontal.values()))
-        self._vertical = ByWorkload(list(vertical.values()))
-
-    def start(self) -> None:
-        """Begin to mirror."""
-        for view in self._views:
-            view.start()
-
-    def stop(self) -> None:
-        """End the mirror."""
-        for view in self._views:
-            view.stop()
-
-    def wait_synced(self, timeout_seconds: float) -> bool:
-        """Whether both kinds were listed once, waiting for it no longer than this in all."""
-        deadline = time.monotonic() + timeout_seconds
-        return all(each.wait_synced(max(0.0, deadline - time.monotonic())) for each in self._views)
+        horizontal = mirrored(api, HORIZONTAL, namespaces, read_horizontal, upkeep, optional=True)
+        vertical = mirrored(api, VERTICAL, namespaces, read_vertical, upkeep, optional=True)
+        super().__init__(horizontal, vertical)
+        self._horizontal = ByWorkload(horizontal)
+        self._vertical = ByWorkload(vertical)
 
     def autoscalers(self) -> Autoscalers:
         """The autoscalers as last seen; it does not change any more.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tuner.cluster.mirror import View
     from tuner.cluster.reflector import Reflector
     from tuner.model.workload import WorkloadKey
 
@@ -43,11 +44,11 @@ class _Groups(Generic[B]):
 
 
 class ByWorkload(Generic[B]):
-    """What some reflectors see, by workload. Ask from one thread only."""
+    """What is seen in a view, by workload. Ask from one thread only."""
 
-    def __init__(self, reflectors: Sequence[Reflector[Any, B]]) -> None:
-        """Take one reflector for all namespaces, or one for each."""
-        self._parts = [_Groups(each) for each in reflectors]
+    def __init__(self, view: View[Any, B]) -> None:
+        """Take the view, which is started and stopped by others."""
+        self._parts = [_Groups(each) for each in view.reflectors]
 
     def groups(self) -> Mapping[WorkloadKey, Sequence[B]]:
         """The groups as they are now; they do not change any more. Workloads without are left out.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tuner.cluster.live import LIVE, with_live
+from tuner.cluster.mirror import Mirror
 from tuner.cluster.pods import Pod, running
 from tuner.errors import GoneError
 from tuner.model.workload import Running, Workload, WorkloadKey
@@ -64,7 +64,7 @@ def observed(workload: Workload, pods: Iterable[Pod], autoscalers: Autoscalers) 
     )
 
 
-class ClusterFleet:
+class ClusterFleet(Mirror):
     """All that is known of the workloads. Ask from one thread only."""
 
     def __init__(
@@ -75,26 +75,11 @@ class ClusterFleet:
         live: LiveConfigMaps,
     ) -> None:
         """Take the mirrors that are joined; ``start`` and ``stop`` are theirs too."""
+        super().__init__(inventory, pods, autoscalers, live)
         self._inventory = inventory
         self._pods = pods
         self._autoscalers = autoscalers
         self._live = live
-        self._parts = (inventory, pods, autoscalers, live)
-
-    def start(self) -> None:
-        """Begin to mirror."""
-        for part in self._parts:
-            part.start()
-
-    def stop(self) -> None:
-        """End the mirrors."""
-        for part in self._parts:
-            part.stop()
-
-    def wait_synced(self, timeout_seconds: float) -> bool:
-        """Whether all was listed once, waiting for it no longer than this in all."""
-        deadline = time.monotonic() + timeout_seconds
-        return all(part.wait_synced(max(0.0, deadline - time.monotonic())) for part in self._parts)
 
     def workloads(self) -> Mapping[WorkloadKey, Workload]:
         """All workloads as last seen, without those being deleted; it does not change any more.

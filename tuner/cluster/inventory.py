@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,72 +9,34 @@ import msgspec
 
 from tuner.cluster.client import Request
 from tuner.cluster.collection import WORKLOADS
-from tuner.cluster.reflector import Reflector, View
+from tuner.cluster.mirror import Mirror, Upkeep, mirrored
 from tuner.cluster.workload import read_workload
 from tuner.errors import GoneError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tuner.cluster.client import Api
     from tuner.model.workload import Kind, Workload, WorkloadKey
 
 
-class ClusterInventory:
+class ClusterInventory(Mirror):
     """All workloads, or those of some namespaces, mirrored by list and watch."""
 
-    def __init__(
-        self,
-        api: Api,
-        namespaces: Sequence[str] = (),
-        *,
-        stale_after_seconds: float,
-        report: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, api: Api, upkeep: Upkeep, namespaces: Sequence[str] = ()) -> None:
         """Nothing is asked before ``start``.
 
         Args:
             api: The way to the API server.
+            upkeep: How it is kept.
             namespaces: Empty for all of them.
-            stale_after_seconds: Age of the API server's last sign of life from which on the view is
-                refused.
-            report: Told of objects that cannot be read, in one line each; must not raise.
-            clock: Monotonic seconds.
         """
         self._api = api
         self._views = [
-            View(
-                {
-                    namespace: Reflector(
-                        api,
-                        collection,
-                        namespace,
-                        partial(read_workload, kind),
-                        stale_after_seconds=stale_after_seconds,
-                        report=report,
-                        clock=clock,
-                    )
-                    for namespace in namespaces or (None,)
-                }
-            )
+            mirrored(api, collection, namespaces, partial(read_workload, kind), upkeep)
             for kind, collection in WORKLOADS.items()
         ]
-
-    def start(self) -> None:
-        """Begin to mirror."""
-        for view in self._views:
-            view.start()
-
-    def stop(self) -> None:
-        """End the mirror."""
-        for view in self._views:
-            view.stop()
-
-    def wait_synced(self, timeout_seconds: float) -> bool:
-        """Whether all was listed once, waiting for it no longer than this in all."""
-        deadline = time.monotonic() + timeout_seconds
-        return all(view.wait_synced(max(0.0, deadline - time.monotonic())) for view in self._views)
+        super().__init__(*self._views)
 
     def workloads(self) -> Mapping[WorkloadKey, Workload]:
         """All workloads as last seen, without those being deleted.

@@ -8,7 +8,6 @@ annotate a workload can have gc-tuner write to another team's ConfigMap.
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,14 +17,15 @@ import msgspec
 from tuner.cluster.client import MERGE, Request, decoded
 from tuner.cluster.collection import LIVE_CONFIG_MAPS
 from tuner.cluster.managed import ManagedFields, owners
-from tuner.cluster.reflector import Item, Reflector, View
+from tuner.cluster.mirror import Mirror, Upkeep, mirrored
+from tuner.cluster.reflector import Item
 from tuner.cluster.wellformed import require_well_formed
 from tuner.errors import GoneError, RefusedError
 from tuner.model.workload import FIELD_MANAGER, TUNED, EnvEntry, LiveChannel
 from tuner.signals.container import ANNOTATION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from tuner.cluster.client import Api
     from tuner.model.workload import Workload
@@ -69,55 +69,20 @@ class _ConfigMap(msgspec.Struct, frozen=True):
 _DECODER = msgspec.json.Decoder(_ConfigMap)
 
 
-class LiveConfigMaps:
+class LiveConfigMaps(Mirror):
     """The ConfigMaps with the label ``gc-tuner.io/live: "true"``, mirrored by list and watch."""
 
-    def __init__(
-        self,
-        api: Api,
-        namespaces: Sequence[str] = (),
-        *,
-        stale_after_seconds: float,
-        report: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, api: Api, upkeep: Upkeep, namespaces: Sequence[str] = ()) -> None:
         """Nothing is asked before ``start``.
 
         Args:
             api: The way to the API server.
+            upkeep: How it is kept.
             namespaces: Empty for all of them.
-            stale_after_seconds: Age of the API server's last sign of life from which on the view is
-                refused.
-            report: Told of objects that cannot be read, in one line each; must not raise.
-            clock: Monotonic seconds.
         """
         self._api = api
-        self._view: View[NamespacedName, LiveSettings] = View(
-            {
-                namespace: Reflector(
-                    api,
-                    LIVE_CONFIG_MAPS,
-                    namespace,
-                    _read,
-                    stale_after_seconds=stale_after_seconds,
-                    report=report,
-                    clock=clock,
-                )
-                for namespace in namespaces or (None,)
-            }
-        )
-
-    def start(self) -> None:
-        """Begin to mirror."""
-        self._view.start()
-
-    def stop(self) -> None:
-        """End the mirror."""
-        self._view.stop()
-
-    def wait_synced(self, timeout_seconds: float) -> bool:
-        """Whether the first list has come in, waiting for it no longer than this."""
-        return self._view.wait_synced(timeout_seconds)
+        self._view = mirrored(api, LIVE_CONFIG_MAPS, namespaces, _read, upkeep)
+        super().__init__(self._view)
 
     def of(self, namespace: str, name: str) -> LiveSettings | None:
         """What a ConfigMap says as last seen, own writes included at once; None without one.

@@ -6,19 +6,19 @@ and whenever the view is too old, the book holds all workloads.
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from tuner.cluster.collection import Collection
-from tuner.cluster.reflector import Item, Reflector
+from tuner.cluster.mirror import Mirror, Upkeep, mirrored
+from tuner.cluster.reflector import Item
 from tuner.errors import UnavailableError
 from tuner.overrides.book import Book, Document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tuner.cluster.client import Api
 
@@ -71,60 +71,37 @@ def read_config_map(raw: bytes) -> Item[str, Text]:
     return Item(metadata.name, int(metadata.resource_version), text)
 
 
-class OverridesWatch:
+class OverridesWatch(Mirror):
     """The overrides of one ConfigMap, as of its newest text. Ask from one thread only."""
 
-    def __init__(  # noqa: PLR0913 - what a mirror is made of
+    def __init__(
         self,
         api: Api,
+        upkeep: Upkeep,
         namespace: str,
         name: str = CONFIG_MAP,
         *,
         read: Callable[[str], Document],
-        stale_after_seconds: float,
-        report: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Nothing is asked before ``start``.
 
         Args:
             api: The way to the API server.
+            upkeep: How it is kept; ``report`` is also told once of what is wrong with a text, in
+                one line for each mistake.
             namespace: Of the ConfigMap: the operator's own.
             name: Of the ConfigMap.
             read: Tells what a text says: ``tuner.overrides.document.read_document``.
-            stale_after_seconds: Age of the API server's last sign of life from which on what was
-                read does not count.
-            report: Told once of what is wrong with a text, in one line for each mistake; must not
-                raise.
-            clock: Monotonic seconds.
         """
         self._name = name
         self._read = read
-        self._report = report
+        self._report = upkeep.report
         self._where = f"ConfigMap {namespace}/{name}"
         self._book = Book()
         self._seen: Text | None = None
-        self._reflector = Reflector(
-            api,
-            Collection("v1", "ConfigMap", "configmaps", field_selector=f"metadata.name={name}"),
-            namespace,
-            read_config_map,
-            stale_after_seconds=stale_after_seconds,
-            report=report,
-            clock=clock,
-        )
-
-    def start(self) -> None:
-        """Begin to watch."""
-        self._reflector.start()
-
-    def stop(self) -> None:
-        """End the watch."""
-        self._reflector.stop()
-
-    def wait_synced(self, timeout_seconds: float) -> bool:
-        """Whether it was looked for once, waiting for that no longer than this."""
-        return self._reflector.wait_synced(timeout_seconds)
+        only = Collection("v1", "ConfigMap", "configmaps", field_selector=f"metadata.name={name}")
+        self._view = mirrored(api, only, [namespace], read_config_map, upkeep)
+        super().__init__(self._view)
 
     def book(self) -> Book:
         """What is in force; it holds all workloads where that is not known. It never raises.
@@ -132,7 +109,7 @@ class OverridesWatch:
         Last good versions are remembered of the texts that were there when it was asked for.
         """
         try:
-            found: Mapping[str, Text] = self._reflector.values()
+            found = self._view.values()
         except UnavailableError as error:
             return replace(self._book, trouble=f"{self._where}: {error}", usable_once=False)
         text = found.get(self._name)

@@ -7,7 +7,6 @@ pod so little is kept that some ten thousands of them fit.
 from __future__ import annotations
 
 import sys
-import time
 from collections import defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -16,12 +15,13 @@ import msgspec
 
 from tuner.cluster.by_workload import ByWorkload
 from tuner.cluster.collection import Collection
+from tuner.cluster.mirror import Mirror, Upkeep, mirrored
 from tuner.cluster.quantity import memory_bytes
-from tuner.cluster.reflector import Item, Reflector, View
+from tuner.cluster.reflector import Item
 from tuner.model.workload import Kind, Running, WorkloadKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tuner.cluster.client import Api
 
@@ -222,54 +222,20 @@ def _running(seen: Sequence[tuple[Pod, PodContainer]]) -> Running:
     )
 
 
-class PodMirror:
+class PodMirror(Mirror):
     """The pods of all namespaces, or of some, mirrored by list and watch."""
 
-    def __init__(
-        self,
-        api: Api,
-        namespaces: Sequence[str] = (),
-        *,
-        stale_after_seconds: float,
-        report: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, api: Api, upkeep: Upkeep, namespaces: Sequence[str] = ()) -> None:
         """Nothing is asked before ``start``.
 
         Args:
             api: The way to the API server.
+            upkeep: How it is kept.
             namespaces: Empty for all of them.
-            stale_after_seconds: Age of the API server's last sign of life from which on the view is
-                refused.
-            report: Told of pods that cannot be read, in one line each; must not raise.
-            clock: Monotonic seconds.
         """
-        reflectors = {
-            namespace: Reflector(
-                api,
-                PODS,
-                namespace,
-                read_pod,
-                stale_after_seconds=stale_after_seconds,
-                report=report,
-                clock=clock,
-            )
-            for namespace in namespaces or (None,)
-        }
-        self._view = View(reflectors)
-        self._by_workload = ByWorkload(list(reflectors.values()))
-
-    def start(self) -> None:
-        """Begin to mirror."""
-        self._view.start()
-
-    def stop(self) -> None:
-        """End the mirror."""
-        self._view.stop()
-
-    def wait_synced(self, timeout_seconds: float) -> bool:
-        """Whether the first list has come in, waiting for it no longer than this."""
-        return self._view.wait_synced(timeout_seconds)
+        view = mirrored(api, PODS, namespaces, read_pod, upkeep)
+        super().__init__(view)
+        self._by_workload = ByWorkload(view)
 
     def pods(self) -> Mapping[WorkloadKey, Sequence[Pod]]:
         """The pods of each workload as last seen; it does not change any more.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,14 +16,15 @@ import msgspec
 
 from tuner.cluster.client import Request, decoded
 from tuner.cluster.collection import RECORDS, WORKLOADS
-from tuner.cluster.reflector import Item, Reflector, View
+from tuner.cluster.mirror import Mirror, Upkeep, mirrored
+from tuner.cluster.reflector import Item
 from tuner.cluster.rfc3339 import times_to_seconds, times_to_text
 from tuner.errors import ConflictError, GoneError, RefusedError
 from tuner.model.record import Record
 from tuner.model.workload import FIELD_MANAGER, Kind, Workload, WorkloadKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from tuner.cluster.client import Api
     from tuner.ports import Inventory
@@ -102,60 +102,26 @@ def record_of(status: Mapping[str, Any]) -> Record:
     return msgspec.convert(times_to_seconds(status), Record)
 
 
-class ClusterRecords:
+class ClusterRecords(Mirror):
     """Records kept as GCTuning objects."""
 
     def __init__(
-        self,
-        api: Api,
-        inventory: Inventory,
-        namespaces: Sequence[str] = (),
-        *,
-        stale_after_seconds: float,
-        report: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
+        self, api: Api, upkeep: Upkeep, inventory: Inventory, namespaces: Sequence[str] = ()
     ) -> None:
         """Nothing is asked before ``start``.
 
         Args:
             api: The way to the API server.
+            upkeep: How it is kept; ``report`` is told once of each record that cannot be read.
             inventory: Tells whether a workload is still the one that a record was made for.
             namespaces: Empty for all of them.
-            stale_after_seconds: Age of the API server's last sign of life from which on the view is
-                refused.
-            report: Told once of each record that cannot be read, in one line; must not raise.
-            clock: Monotonic seconds.
         """
         self._api = api
         self._inventory = inventory
-        self._report = report
+        self._report = upkeep.report
         self._reported: dict[WorkloadKey, int] = {}
-        self._view: View[WorkloadKey, StoredRecord] = View(
-            {
-                namespace: Reflector(
-                    api,
-                    RECORDS,
-                    namespace,
-                    self._read,
-                    stale_after_seconds=stale_after_seconds,
-                    report=report,
-                    clock=clock,
-                )
-                for namespace in namespaces or (None,)
-            }
-        )
-
-    def start(self) -> None:
-        """Begin to mirror."""
-        self._view.start()
-
-    def stop(self) -> None:
-        """End the mirror."""
-        self._view.stop()
-
-    def wait_synced(self, timeout_seconds: float) -> bool:
-        """Whether the first list has come in, waiting for it no longer than this."""
-        return self._view.wait_synced(timeout_seconds)
+        self._view = mirrored(api, RECORDS, namespaces, self._read, upkeep)
+        super().__init__(self._view)
 
     def all(self) -> Mapping[WorkloadKey, Record]:
         """Every record that can be read, own writes included at once; costs nothing to ask for.

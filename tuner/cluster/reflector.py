@@ -14,7 +14,6 @@ import contextlib
 import random
 import threading
 import time
-from collections import ChainMap
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -371,42 +370,3 @@ def backoff_seconds(failures: int, chance: float) -> float:
         return 0.0
     longest = min(_BACKOFF_LONGEST_SECONDS, _BACKOFF_FIRST_SECONDS * 2.0 ** min(failures - 1, 16))
     return longest * (0.5 + chance / 2)
-
-
-class View(Generic[K, V]):
-    """A collection in all namespaces, or in some: one reflector each."""
-
-    def __init__(self, reflectors: Mapping[str | None, Reflector[K, V]]) -> None:
-        """Take one reflector for all namespaces under None, or one for each namespace."""
-        self._reflectors = dict(reflectors)
-
-    def start(self) -> None:
-        """Begin to mirror."""
-        for reflector in self._reflectors.values():
-            reflector.start()
-
-    def stop(self) -> None:
-        """End all watches."""
-        for reflector in self._reflectors.values():
-            reflector.stop()
-
-    def wait_synced(self, timeout_seconds: float) -> bool:
-        """Whether everything was listed once, waiting for it no longer than this in all."""
-        deadline = time.monotonic() + timeout_seconds
-        return all(
-            each.wait_synced(max(0.0, deadline - time.monotonic()))
-            for each in self._reflectors.values()
-        )
-
-    def values(self) -> Mapping[K, V]:
-        """The view as it is now; it does not change any more.
-
-        Raises:
-            UnavailableError: A part of it was not listed yet, or is too old.
-        """
-        parts = [each.values() for each in self._reflectors.values()]
-        return parts[0] if len(parts) == 1 else ChainMap(*parts)
-
-    def of(self, namespace: str) -> Reflector[K, V] | None:
-        """The reflector that sees a namespace; None where none does."""
-        return self._reflectors.get(namespace, self._reflectors.get(None))

@@ -29,7 +29,7 @@ from tests.contract.cluster.server import (
 )
 from tests.examples import moved
 from tests.unit.cluster.objects import deployment, stateful_set
-from tuner.cluster import ClusterActuator, ClusterInventory, ClusterRecords
+from tuner.cluster import ClusterActuator, ClusterInventory, ClusterRecords, Upkeep
 from tuner.cluster.records import status_of
 from tuner.errors import ConflictError, GoneError, RefusedError, UnavailableError
 from tuner.model.reason import Reason
@@ -79,8 +79,9 @@ def side(server: FakeApiServer, api: Api) -> Iterator[Callable[..., Side]]:
         server.on("GET", DEPLOYMENTS, page(deployment(**web), version=20))
         server.on("GET", STATEFUL_SETS, page(stateful_set(), version=20))
         server.on("GET", RECORDS, page(*records, version=20))
-        inventory = ClusterInventory(api, stale_after_seconds=120.0, report=reports.append)
-        kept = ClusterRecords(api, inventory, stale_after_seconds=120.0, report=reports.append)
+        upkeep = Upkeep(stale_after_seconds=120.0, report=reports.append)
+        inventory = ClusterInventory(api, upkeep)
+        kept = ClusterRecords(api, upkeep, inventory)
         started.append(Side(inventory, kept, ClusterActuator(api), reports))
         inventory.start()
         kept.start()
@@ -165,7 +166,7 @@ def test_a_kind_that_may_not_be_listed_is_no_empty_view(
     for path in (DEPLOYMENTS, STATEFUL_SETS):
         forbidden = refused(403, "Forbidden", "cannot list")
         server.on("GET", path, forbidden if path == missing else page(version=20))
-    inventory = ClusterInventory(api, stale_after_seconds=120.0, report=pytest.fail)
+    inventory = ClusterInventory(api, Upkeep(stale_after_seconds=120.0, report=pytest.fail))
     inventory.start()
     server.wait_asked("GET", 3)
     with pytest.raises(UnavailableError, match="not listed yet"):
@@ -513,8 +514,8 @@ def test_a_record_of_which_the_server_dropped_a_part_is_not_saved(
 
 def test_a_missing_definition_is_named(server: FakeApiServer, api: Api) -> None:
     server.on("GET", RECORDS, refused(404, "NotFound", "the server could not find the resource"))
-    inventory = ClusterInventory(api, stale_after_seconds=120.0, report=pytest.fail)
-    records = ClusterRecords(api, inventory, stale_after_seconds=120.0, report=pytest.fail)
+    upkeep = Upkeep(stale_after_seconds=120.0, report=pytest.fail)
+    records = ClusterRecords(api, upkeep, ClusterInventory(api, upkeep))
     records.start()
     server.wait_asked("GET", 2)
     with pytest.raises(UnavailableError, match=r"gctunings: not listed yet: .*custom resource"):

@@ -10,6 +10,7 @@ import pytest
 from tests.contract.cluster.server import FakeApiServer, Stream, page, refused
 from tests.unit.cluster.test_autoscalers import WORKLOAD, hpa, metric, vpa
 from tuner.cluster.autoscalers import AutoscalerMirror
+from tuner.cluster.mirror import Upkeep
 from tuner.errors import UnavailableError
 from tuner.model.workload import Autoscaling
 
@@ -32,7 +33,8 @@ class Mirror:
     def __init__(self, api: Api, stale_after_seconds: float) -> None:
         self.reports: list[str] = []
         self.autoscalers = AutoscalerMirror(
-            api, stale_after_seconds=stale_after_seconds, report=self.reports.append
+            api,
+            Upkeep(stale_after_seconds=stale_after_seconds, report=self.reports.append),
         )
         self.autoscalers.start()
 

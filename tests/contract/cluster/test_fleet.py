@@ -17,6 +17,7 @@ from tuner.cluster.autoscalers import AutoscalerMirror
 from tuner.cluster.fleet import ClusterFleet
 from tuner.cluster.inventory import ClusterInventory
 from tuner.cluster.live import LiveConfigMaps
+from tuner.cluster.mirror import Upkeep
 from tuner.cluster.pods import PodMirror
 from tuner.errors import GoneError, UnavailableError
 from tuner.model.workload import Autoscaling, LiveChannel, Running
@@ -70,12 +71,12 @@ class Cluster:
         """A fleet whose mirrors have started."""
         for path, answer in self.lists.items():
             self.server.on("GET", path, answer)
-        stale, reports = 120.0, list[str]()
+        upkeep = Upkeep(stale_after_seconds=120.0, report=list[str]().append)
         fleet = ClusterFleet(
-            ClusterInventory(self.api, stale_after_seconds=stale, report=reports.append),
-            PodMirror(self.api, stale_after_seconds=stale, report=reports.append),
-            AutoscalerMirror(self.api, stale_after_seconds=stale, report=reports.append),
-            LiveConfigMaps(self.api, stale_after_seconds=stale, report=reports.append),
+            ClusterInventory(self.api, upkeep),
+            PodMirror(self.api, upkeep),
+            AutoscalerMirror(self.api, upkeep),
+            LiveConfigMaps(self.api, upkeep),
         )
         self.opened.append(fleet)
         fleet.start()

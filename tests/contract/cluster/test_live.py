@@ -19,7 +19,7 @@ from tests.contract.cluster.server import (
     refused,
 )
 from tests.unit.cluster.objects import config_map, deployment
-from tuner.cluster import ClusterActuator
+from tuner.cluster import ClusterActuator, Upkeep
 from tuner.cluster.live import LiveConfigMaps, LiveSettings, with_live
 from tuner.cluster.workload import read_workload
 from tuner.errors import ConflictError, GoneError, RefusedError, UnavailableError
@@ -74,7 +74,7 @@ def channel(server: FakeApiServer, api: Api) -> Iterator[Callable[..., Channel]]
     def start(*config_maps: dict[str, Any]) -> Channel:
         reports: list[str] = []
         server.on("GET", CONFIG_MAPS, page(*config_maps, version=20))
-        live = LiveConfigMaps(api, stale_after_seconds=120.0, report=reports.append)
+        live = LiveConfigMaps(api, Upkeep(stale_after_seconds=120.0, report=reports.append))
         started.append(Channel(live, ClusterActuator(api, live), reports))
         live.start()
         assert live.wait_synced(10.0)
@@ -167,7 +167,7 @@ def test_a_name_that_no_live_config_map_can_have_is_neither_asked_for_nor_writte
 
 def test_a_view_that_was_never_listed_is_refused(server: FakeApiServer, api: Api) -> None:
     server.on("GET", CONFIG_MAPS, refused(403, "Forbidden", "cannot list configmaps"))
-    live = LiveConfigMaps(api, stale_after_seconds=120.0, report=pytest.fail)
+    live = LiveConfigMaps(api, Upkeep(stale_after_seconds=120.0, report=pytest.fail))
     live.start()
     server.wait_asked("GET", 2)
     with pytest.raises(UnavailableError, match=r"configmaps: not listed yet: .*cannot list"):
@@ -178,7 +178,7 @@ def test_a_view_that_was_never_listed_is_refused(server: FakeApiServer, api: Api
 def test_of_some_namespaces_only_those_are_asked_for(server: FakeApiServer, api: Api) -> None:
     path = "/api/v1/namespaces/shop/configmaps"
     server.on("GET", path, page(config_map(data={"GOGC": "100"}), version=20))
-    live = LiveConfigMaps(api, ["shop"], stale_after_seconds=120.0, report=pytest.fail)
+    live = LiveConfigMaps(api, Upkeep(stale_after_seconds=120.0, report=pytest.fail), ["shop"])
     live.start()
     assert live.wait_synced(10.0)
     assert live.of("shop", "web-gc") == LiveSettings("10", {"GOGC": EnvEntry("100")})
@@ -245,7 +245,7 @@ def test_a_write_without_an_answer_is_not_known_to_have_failed(
 ) -> None:
     server.on("PATCH", WEB_GC, Hang())
     opened = channel(config_map(data={"GOGC": "100"}))
-    impatient = LiveConfigMaps(open_api(0.2), stale_after_seconds=120.0, report=pytest.fail)
+    impatient = LiveConfigMaps(open_api(0.2), Upkeep(stale_after_seconds=120.0, report=pytest.fail))
     with pytest.raises(UnavailableError, match="patch configmap shop/web-gc: no answer in time"):
         ClusterActuator(open_api(0.2), impatient).write(opened.web(), STEP, "x")
 

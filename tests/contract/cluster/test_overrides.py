@@ -9,6 +9,7 @@ import pytest
 
 from tests.contract.cluster.server import FakeApiServer, Hang, Stream, page, refused
 from tests.unit.cluster.test_overrides_watch import PAUSED, config_map
+from tuner.cluster.mirror import Upkeep
 from tuner.cluster.overrides import OverridesWatch
 from tuner.overrides.book import Book
 from tuner.overrides.document import read_document
@@ -38,11 +39,13 @@ class Watch:
         self.reports: list[str] = []
         self.overrides = OverridesWatch(
             api,
+            Upkeep(
+                stale_after_seconds=120.0,
+                report=self.reports.append,
+                clock=lambda: time.monotonic() + self.ahead_seconds,
+            ),
             "gc-tuner",
             read=read_document,
-            stale_after_seconds=120.0,
-            report=self.reports.append,
-            clock=lambda: time.monotonic() + self.ahead_seconds,
         )
         self.overrides.start()
 

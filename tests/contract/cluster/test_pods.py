@@ -9,6 +9,7 @@ import pytest
 
 from tests.contract.cluster.server import FakeApiServer, Hang, Stream, page, refused
 from tests.unit.cluster.test_pods import WEB, app, pod
+from tuner.cluster.mirror import Upkeep
 from tuner.cluster.pods import PodMirror
 from tuner.errors import UnavailableError
 from tuner.model.workload import Kind, WorkloadKey
@@ -28,7 +29,8 @@ def mirror(api: Api) -> Iterator[Callable[..., PodMirror]]:
 
     def start(*namespaces: str, reports: list[str] | None = None) -> PodMirror:
         told = [] if reports is None else reports
-        started.append(PodMirror(api, namespaces, stale_after_seconds=120.0, report=told.append))
+        upkeep = Upkeep(stale_after_seconds=120.0, report=told.append)
+        started.append(PodMirror(api, upkeep, namespaces))
         started[-1].start()
         return started[-1]
 

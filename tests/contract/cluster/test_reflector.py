@@ -18,7 +18,8 @@ from tests.contract.cluster.server import (
     status_object,
 )
 from tuner.cluster import collection
-from tuner.cluster.reflector import Item, Reflector, View
+from tuner.cluster.mirror import View
+from tuner.cluster.reflector import Item, Reflector
 from tuner.errors import UnavailableError
 
 if TYPE_CHECKING:
