@@ -105,6 +105,7 @@ def full_record(at: float) -> Record:
             2000.0,
             1,
             2,
+            3,
             0.1,
         ),
         Outcome(at, LOWER, Reason.ROLLBACK, Verdict.VOID, "the image changed", -0.1),
