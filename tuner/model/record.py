@@ -10,8 +10,8 @@ from tuner.model.trial import Change, Outcome, Stored, Trial
 from tuner.model.workload import Mode
 
 HISTORY_LENGTH = 10
-HISTORY_DETAILED = 3
-"""So many of them keep their words: the whole history has to stay under 4 KiB."""
+HISTORY_DETAILED = 2
+"""So many of them keep all their figures and words: the whole has to fit into 4 KiB."""
 MOVED_RATIO = 0.05
 """A recommended value that moves by less than this has not changed its meaning."""
 
@@ -176,9 +176,20 @@ class Record(Stored, frozen=True):
         """The same record after its trial."""
         detailed = (outcome, *self.history)[:HISTORY_DETAILED]
         older = self.history[HISTORY_DETAILED - 1 : HISTORY_LENGTH - 1]
-        bare = (msgspec.structs.replace(each, detail="") for each in older)
-        history = (*detailed, *bare)
+        history = (*detailed, *map(_bare, older))
         return msgspec.structs.replace(self, trial=None, history=history)
+
+
+def _bare(outcome: Outcome) -> Outcome:
+    """What was done, foretold and seen, and nothing of how it was known."""
+    return msgspec.structs.replace(
+        outcome,
+        detail="",
+        requests_per_second=None,
+        live_bytes=None,
+        predicted_peak_bytes=None,
+        measured_peak_bytes=None,
+    )
 
 
 def meaning_changed(old: Record | None, new: Record) -> bool:

@@ -1,3 +1,5 @@
+import json
+
 import msgspec
 import pytest
 
@@ -9,6 +11,7 @@ from tests.examples import (
     record,
     trial,
 )
+from tuner.cluster.records import status_of
 from tuner.model.decision import Apply, Decision, Hold
 from tuner.model.reason import Reason
 from tuner.model.record import (
@@ -20,8 +23,8 @@ from tuner.model.record import (
     Verb,
     meaning_changed,
 )
-from tuner.model.trial import Phase, Verdict
-from tuner.model.workload import Mode
+from tuner.model.trial import Change, Phase, Setting, Verdict
+from tuner.model.workload import GOGC, GOMEMLIMIT, Mode
 
 RECOMMENDED = Recommended(gogc=200, cpu_saving_ratio=0.1, memory_peak_bytes=1)
 OBSERVED = Observed(
@@ -139,3 +142,43 @@ def test_a_record_of_a_reason_that_does_not_exist_is_refused() -> None:
     stored = msgspec.to_builtins(record()) | {"reason": "whim"}
     with pytest.raises(msgspec.ValidationError, match="whim"):
         msgspec.convert(stored, Record)
+
+
+LONG = (
+    "CPU per request 0.000474 s -> 0.000361 s (-23.9%), noise 14.4%, predicted -22.9%; "
+    "latency 5.01 ms -> 3.92 ms (-21.9%, noise 15.7%); less than the noise can show"
+)
+"""The most that a verdict says."""
+
+
+def test_the_whole_history_stays_under_4_kib_of_json() -> None:
+    both = Change(
+        "application", (Setting(GOGC, "1200", "1600"), Setting(GOMEMLIMIT, None, "1234MiB"))
+    )
+    full = outcome(
+        Verdict.INCONCLUSIVE,
+        at=1_732_204_800.123,
+        change=both,
+        reason=Reason.MEMORY_CEILING,
+        detail=LONG,
+        predicted_saving_ratio=-0.1234,
+        measured_saving_ratio=-0.1234,
+        requests_per_second=12345.678901234567,
+        live_bytes=10**11,
+        predicted_peak_bytes=10**11,
+        measured_peak_bytes=10**11,
+        latency_change_ratio=-0.1234,
+    )
+    kept = record()
+    for _ in range(2 * HISTORY_LENGTH):
+        kept = kept.ended(full)
+    assert len(kept.history) == HISTORY_LENGTH
+    stored = status_of(kept)["history"]
+    assert len(json.dumps(stored, separators=(",", ":"))) < 4096
+
+
+def test_the_newest_outcomes_keep_their_words() -> None:
+    kept = record()
+    for number in range(5):
+        kept = kept.ended(outcome(detail=f"{number}"))
+    assert [each.detail for each in kept.history] == ["4", "3", "", "", ""]

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from tests.examples import MIB, level
@@ -102,3 +103,47 @@ def test_of_several_kills_the_smallest_peak_counts_while_the_memory_stays(
     after = learn_kill(known, peak_bytes=peak_mib * MIB, limit_bytes=limit, at=6.0)
     assert after.killed_peak_bytes == kept_mib * MIB
     assert (after.killed_limit_bytes, after.killed_at) == (limit, 6.0)
+
+
+def test_at_another_utilisation_the_cost_is_learned_anew() -> None:
+    known = Learned(cost_seconds_per_byte=5 * COST, bytes_per_request=1e9, utilisation=0.2)
+    same = msgspec.structs.replace(at(200), utilisation=0.22)
+    pooled = learn(known, at(400), same).cost_seconds_per_byte
+    assert pooled is not None
+    assert pooled > 4 * COST
+    busier = msgspec.structs.replace(at(200), utilisation=0.5)
+    anew = learn(known, at(400), busier)
+    assert anew.cost_seconds_per_byte == pytest.approx(COST)
+    assert anew.utilisation == 0.5
+
+
+def sharing(gogc: float, alpha: float, *, measured: bool = True) -> Level:
+    """Half of the CPU at GOGC 100, and less above it."""
+    odds = (100 / gogc) ** alpha
+    return level(gc_share=odds / (1 + odds), gogc_effective=gogc, gc_share_measured=measured)
+
+
+@pytest.mark.parametrize("alpha", [0.8, 1.0, 1.3])
+def test_two_measured_shares_teach_the_exponent(alpha: float) -> None:
+    learned = learn(Learned(), sharing(100, alpha), sharing(200, alpha))
+    assert learned.alpha == pytest.approx(alpha)
+
+
+def test_exponents_are_pooled_by_the_range_they_come_from() -> None:
+    learned = learn(Learned(), sharing(100, 1.2), sharing(400, 1.2))
+    learned = learn(learned, sharing(100, 0.9), sharing(200, 0.9))
+    assert learned.alpha == pytest.approx((2 * 1.2 + 0.9) / 3)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(sharing(100, 1, measured=False), sharing(200, 1), id="an estimate"),
+        pytest.param(sharing(100, 1), sharing(110, 1), id="too small a step"),
+        pytest.param(sharing(100, 3), sharing(200, 3), id="no law of GOGC"),
+        pytest.param(sharing(100, -1), sharing(200, -1), id="the wrong way round"),
+        pytest.param(level(), level(), id="nothing is known of GOGC"),
+    ],
+)
+def test_what_tells_nothing_of_the_exponent_leaves_it(before: Level, after: Level) -> None:
+    assert learn(Learned(), before, after).alpha is None
