@@ -1,0 +1,191 @@
+"""The live channel: settings that reach running processes without a restart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.stage import LIVE_CONFIG_MAP, SERVICE, deployed, live_tenant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tests.e2e.stage import Tenant
+    from tests.e2e.testbed.cluster import Cluster
+    from tests.e2e.testbed.operator import Operator
+
+BRISK: Mapping[str, Any] = {"trial": {"windows": 2, "requests": 50, "patience": 6}}
+LATE = {"testbed.gc-tuner.io/mount-refresh": "60s"}
+"""As late as a kubelet is: one minute from the ConfigMap to the file."""
+
+SURGE = "surge"
+BASE = 12
+TARGET_SECONDS = 0.6
+# About 24 requests/s at the most: 8/s are served, 38/s are an overload. With many more in flight
+# than these, one core would be too late for scrapes.
+OVERLOADED: Mapping[str, str] = {
+    "GOMAXPROCS": "1",
+    "ITERATIONS_PER_REQUEST": "20000000",
+    "LIVE_HEAP_BYTES": "8Mi",
+    "GARBAGE_BYTES_PER_REQUEST": "64Ki",
+    "BARRIER_THRESHOLD": str(BASE),
+}
+QUIET_RATE, SURGE_RATE = 8, 30
+
+
+@pytest.fixture(scope="module")
+def tenants(cluster: Cluster) -> Iterator[Mapping[str, Tenant]]:
+    with deployed({"live": live_tenant(cluster, "live")}) as running:
+        yield running
+
+
+def _managers(tenant: Tenant, key: str) -> set[str]:
+    """Field managers of a key of the live ConfigMap."""
+    fields = tenant.live_config_map()["metadata"]["managedFields"]
+    return {each["manager"] for each in fields if f"f:{key}" in each["fieldsV1"].get("f:data", {})}
+
+
+def _mebibytes(limit: str) -> float:
+    return float(limit.removesuffix("MiB")) * 2**20
+
+
+def _limit_in_force(tenant: Tenant) -> set[float]:
+    return set(tenant.by_pod("go_gc_gomemlimit_bytes{$pods}").values())
+
+
+def _verdicts(operator: Operator) -> list[str]:
+    """Verdicts on GOGC, newest first."""
+    history = operator.record(SERVICE).get("history", [])
+    return [
+        each["verdict"]
+        for each in history
+        if any(setting["name"] == "GOGC" for setting in each["change"]["settings"])
+    ]
+
+
+def _tuned_live(tenant: Tenant, operator: Operator, patience_seconds: float) -> None:
+    """Wait for a verdict on GOGC, and check what was and what was not written on the way."""
+    before = tenant.starts()
+    tenant.cluster.wait_for(
+        lambda: bool(_verdicts(operator)), patience_seconds, "a verdict on GOGC"
+    )
+    assert _verdicts(operator)[-1] in {"Confirmed", "NoEffect"}
+    assert tenant.starts() == before
+    assert operator.writes("deployments") == []
+    writes = operator.writes("configmaps")
+    assert {event.name for event in writes} == {LIVE_CONFIG_MAP}
+    assert all("fieldManager=gc-tuner" in event.uri for event in writes)
+    assert _managers(tenant, "GOGC") == _managers(tenant, "GOMEMLIMIT") == {"gc-tuner"}
+
+
+def test_gogc_and_gomemlimit_are_moved_live_and_no_pod_is_restarted(
+    tenants: Mapping[str, Tenant],
+) -> None:
+    live = tenants["live"]
+    with live.operated(settings=BRISK) as operator:
+        live.cluster.wait_for(lambda: live.gogc_in_force() == {200.0}, 60, "GOGC 200 in force")
+        (first,) = operator.writes("configmaps")
+        values = live.live()
+        assert values["GOGC"] == "200"
+        assert _limit_in_force(live) == {_mebibytes(values["GOMEMLIMIT"])}
+        assert "GOGC" not in live.env()
+        _tuned_live(live, operator, 120)
+        assert operator.writes("configmaps")[0] == first
+
+
+@pytest.mark.full
+def test_a_mount_that_is_a_minute_late_brings_no_second_write_and_no_other_verdict(
+    cluster: Cluster,
+) -> None:
+    with deployed({"late": live_tenant(cluster, "late", pod_annotations=LATE)}) as tenants:
+        late = tenants["late"]
+        with late.operated(settings=BRISK) as operator:
+            cluster.wait_for(lambda: "GOGC" in late.live(), 60, "the change in the ConfigMap")
+            assert late.gogc_in_force() == {100.0}
+            cluster.wait_for(lambda: late.gogc_in_force() == {200.0}, 90, "GOGC 200 in force")
+            assert len(operator.writes("configmaps")) == 1
+            assert operator.record(SERVICE)["trial"]["phase"] in {"RollingOut", "Settling"}
+            _tuned_live(late, operator, 120)
+
+
+def _threshold(tenant: Tenant) -> float:
+    """In force; a scrape can be late under overload."""
+    return _one(tenant, "last_over_time(barrier_threshold{$pods}[10s])")
+
+
+def _admitted_p95_seconds(tenant: Tenant) -> float:
+    """Latency of the requests that the barrier let in, over the last 20 s."""
+    rates = 'sum by(pod,le)(rate(http_request_duration_seconds_bucket{$pods,code!="503"}[20s]))'
+    return _one(tenant, f"histogram_quantile(0.95,{rates})")
+
+
+def _refused_per_second(tenant: Tenant) -> float:
+    return _one(tenant, "rate(barrier_refused_total{$pods}[20s])")
+
+
+def _one(tenant: Tenant, expression: str) -> float:
+    (value,) = tenant.by_pod(expression).values()
+    return value
+
+
+def _overload(cluster: Cluster, pod_annotations: Mapping[str, str]) -> Tenant:
+    return live_tenant(
+        cluster,
+        "overload",
+        OVERLOADED,
+        rate=QUIET_RATE,
+        replicas=1,
+        annotations={
+            "gc-tuner.io/latency-target": f"{1000 * TARGET_SECONDS:g}ms",
+            "gc-tuner.io/barrier-base": str(BASE),
+        },
+        pod_annotations=pod_annotations,
+    )
+
+
+def _ride_out(
+    tenant: Tenant, *, falls_within_seconds: float, recovers_within_seconds: float
+) -> None:
+    """Into an overload and out of it, with the barrier in the operator's hand."""
+    cluster = tenant.cluster
+    with tenant.operated(settings=BRISK) as operator:
+        cluster.wait_for(lambda: "observed" in operator.record(SERVICE), 60, "the loop at work")
+        starts, before = tenant.starts(), _threshold(tenant)
+        tenant.add_load(SURGE, SURGE_RATE)
+        cluster.wait_for(
+            lambda: _threshold(tenant) < before, falls_within_seconds, "a fall in force"
+        )
+        cluster.wait_for(
+            lambda: (
+                _refused_per_second(tenant) > 0 and _admitted_p95_seconds(tenant) <= TARGET_SECONDS
+            ),
+            falls_within_seconds,
+            "latency inside the target under overload",
+        )
+        lowest = _threshold(tenant)
+        latency, refused = _admitted_p95_seconds(tenant), _refused_per_second(tenant)
+        print(f"threshold {before:g} -> {lowest:g}: p95 {latency:.2f} s, {refused:.1f}/s refused")
+        tenant.remove_load(SURGE)
+        cluster.wait_for(
+            lambda: _threshold(tenant) > lowest, recovers_within_seconds, "a rise in force"
+        )
+        assert tenant.starts() == starts
+        assert operator.writes("deployments") == []
+        assert operator.record(SERVICE)["barrier"]["threshold"] == int(tenant.live()["BARRIER"])
+        assert _managers(tenant, "BARRIER") == {"gc-tuner"}
+
+
+def test_the_barrier_falls_under_overload_until_latency_is_met_and_rises_after_it(
+    cluster: Cluster,
+) -> None:
+    with deployed({"overload": _overload(cluster, {})}) as tenants:
+        _ride_out(tenants["overload"], falls_within_seconds=240, recovers_within_seconds=120)
+
+
+@pytest.mark.full
+def test_the_barrier_holds_an_overload_through_a_mount_that_is_a_minute_late(
+    cluster: Cluster,
+) -> None:
+    with deployed({"overload": _overload(cluster, LATE)}) as tenants:
+        _ride_out(tenants["overload"], falls_within_seconds=400, recovers_within_seconds=400)
