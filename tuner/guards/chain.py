@@ -18,7 +18,7 @@ from tuner.guards.live_channel import live_channel
 from tuner.guards.mode import mode
 from tuner.guards.orders import orders
 from tuner.guards.ownership import owned, ownership
-from tuner.guards.quarantine import quarantine
+from tuner.guards.quarantine import limit_quarantined, quarantine
 from tuner.guards.replicas import replicas
 from tuner.guards.resize import resize
 from tuner.guards.reverted import reverted
@@ -98,7 +98,7 @@ def decide(proposal: Proposal, situation: Situation) -> Proposal | Hold:
     if refusal is not None:
         return refusal
     gogc = _gogc(proposal.gogc, situation)
-    limit = _memory_limit(proposal.memory_limit, situation)
+    limit = _memory_limit(proposal, situation)
     if isinstance(gogc, Hold) and limit is None:
         return gogc
     proposal = replace(proposal, gogc=gogc, memory_limit=limit)
@@ -121,8 +121,11 @@ def _gogc(move: GogcMove | Hold, situation: Situation) -> GogcMove | Hold:
     return move
 
 
-def _memory_limit(move: MemoryLimitMove | None, situation: Situation) -> MemoryLimitMove | None:
+def _memory_limit(proposal: Proposal, situation: Situation) -> MemoryLimitMove | None:
+    move = proposal.memory_limit
     if move is None or memory_limit_in_process(situation) is not None:
+        return None
+    if not proposal.danger and limit_quarantined(move, situation):
         return None
     return sustained_limit(move, situation)
 

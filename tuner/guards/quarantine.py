@@ -1,13 +1,15 @@
 """Guard: what did harm is not tried again soon, and what was killed for memory never larger."""
 
 import re
+from collections.abc import Sequence
 
+from tuner.control.memory_limit import parse, worth_writing
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
-from tuner.model.proposal import GogcMove
+from tuner.model.proposal import GogcMove, MemoryLimitMove
 from tuner.model.reason import Reason
 from tuner.model.trial import Outcome, Verdict
-from tuner.model.workload import GOGC
+from tuner.model.workload import GOGC, GOMEMLIMIT
 
 MIB = 1024 * 1024
 _WHOLE = re.compile(r"[0-9]{1,18}")
@@ -29,19 +31,52 @@ def quarantine(move: GogcMove, situation: Situation) -> GogcMove | Hold:
         for each in situation.record.history
         if each.verdict is Verdict.REGRESSED and each.rose and _reaches(move, each)
     ]
-    if not harmful:
-        return move
-    rules = situation.policy.guards
-    pause = min(
-        rules.quarantine_seconds * 2 ** (len(harmful) - 1), rules.quarantine_longest_seconds
-    )
-    left = max(each.at for each in harmful) + pause - situation.now
+    left = _left_seconds(harmful, situation)
     if left <= 0:
         return move
     return Hold(
         Reason.QUARANTINED,
         f"{harmful[0].change} did harm ({harmful[0].detail}): not again for {left:.0f} s",
     )
+
+
+def limit_quarantined(move: MemoryLimitMove, situation: Situation) -> bool:
+    """Whether a GOMEMLIMIT that leaves no more room was part of a change that did harm.
+
+    Which part did it is not known, and a limit alone would be judged by memory and stay. Once the
+    kernel has killed for memory, or is about to, the backstop is wanted whatever it costs.
+    """
+    if move.ordered or situation.record.learned.killed_at is not None:
+        return False
+    harmful = [
+        each
+        for each in situation.record.history
+        if each.verdict is Verdict.REGRESSED and _as_tight(move, each)
+    ]
+    return _left_seconds(harmful, situation) > 0
+
+
+def _left_seconds(harmful: Sequence[Outcome], situation: Situation) -> float:
+    """What is left of the pause; 0 or less where it is over, or nothing did harm."""
+    if not harmful:
+        return 0.0
+    rules = situation.policy.guards
+    pause: float = min(
+        rules.quarantine_seconds * 2 ** (len(harmful) - 1), rules.quarantine_longest_seconds
+    )
+    return max(each.at for each in harmful) + pause - situation.now
+
+
+def _as_tight(move: MemoryLimitMove, outcome: Outcome) -> bool:
+    """Whether a limit is below that of an earlier change, or no more than noise above it."""
+    setting = outcome.change.of(GOMEMLIMIT)
+    try:
+        limit = None if setting is None else parse(setting.after)
+    except ValueError:  # a record that was edited by hand
+        return False
+    if limit is None:
+        return False
+    return move.mib * MIB < limit or not worth_writing(move.mib, limit)
 
 
 def _reaches(move: GogcMove, outcome: Outcome) -> bool:

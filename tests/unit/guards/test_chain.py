@@ -10,6 +10,7 @@ from tests.examples import (
     OURS,
     applied_gogc,
     container,
+    moved,
     outcome,
     policy,
     record,
@@ -191,6 +192,18 @@ def test_gomemlimit_goes_without_a_gogc_that_is_refused(
     assert isinstance(answer.gogc, Hold)
     assert answer.memory_limit is BACKSTOP
     assert answer.reason is Reason.MEMORY_LIMIT
+
+
+def test_a_gomemlimit_that_was_part_of_a_harmful_change_stays_away_unless_memory_is_in_danger() -> (
+    None
+):
+    tried = moved(None, "900MiB", GOMEMLIMIT)
+    harmed = record(history=(outcome(Verdict.REGRESSED, at=NOW - 1000, change=tried),))
+    asked = proposal(HELD, memory_limit=BACKSTOP)
+    assert decide(asked, situation(record=harmed)) is HELD
+    answer = decide(replace(asked, danger=DANGER), situation(record=harmed))
+    assert isinstance(answer, Proposal)
+    assert answer.memory_limit is BACKSTOP
 
 
 def test_gomemlimit_stays_where_gogc_has_another_owner() -> None:

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 
 import pytest
+from msgspec import structs
 
 from tests.examples import MIB, NOW, moved, outcome, policy, record
 from tests.unit.guards.situations import move, situation
 from tuner.control.ceiling import Memory
-from tuner.guards.quarantine import quarantine
+from tuner.guards.quarantine import limit_quarantined, quarantine
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.policy import GuardRules
-from tuner.model.proposal import GogcMove
+from tuner.model.proposal import GogcMove, MemoryLimitMove
 from tuner.model.reason import Reason
 from tuner.model.record import Learned
 from tuner.model.trial import Outcome, Verdict
@@ -122,3 +123,49 @@ def test_less_memory_than_then_does_not() -> None:
 def test_people_may_order_what_was_killed() -> None:
     order = move(200, limited_by=Limit.OVERRIDE)
     assert quarantine(order, killed(Memory(512 * MIB, 1024 * MIB))) is order
+
+
+LIMITED = outcome(Verdict.REGRESSED, at=NOW - HOUR + 60, change=moved(None, "900MiB", GOMEMLIMIT))
+
+
+def limit(mib: int, *, ordered: bool = False) -> MemoryLimitMove:
+    return MemoryLimitMove(None, mib, ordered=ordered)
+
+
+@pytest.mark.parametrize("mib", [700, 900, 930])
+def test_a_limit_that_was_part_of_a_harmful_change_waits_out_the_same_pause(mib: int) -> None:
+    assert limit_quarantined(limit(mib), after(LIMITED))
+    late = structs.replace(LIMITED, at=NOW - HOUR)
+    assert not limit_quarantined(limit(mib), after(late))
+
+
+@pytest.mark.parametrize(
+    ("asked", "about"),
+    [
+        pytest.param(limit(1000), after(LIMITED), id="more room"),
+        pytest.param(limit(900, ordered=True), after(LIMITED), id="people's word"),
+        pytest.param(limit(900), after(harm(0)), id="another name did harm"),
+        pytest.param(
+            limit(900),
+            after(structs.replace(LIMITED, verdict=Verdict.NO_EFFECT)),
+            id="it did no harm",
+        ),
+        pytest.param(
+            limit(900),
+            after(structs.replace(LIMITED, change=moved(None, "900Mi", GOMEMLIMIT))),
+            id="what was tried was no limit that Go reads",
+        ),
+        pytest.param(
+            limit(900),
+            after(structs.replace(LIMITED, change=moved("900MiB", None, GOMEMLIMIT))),
+            id="it was taken away",
+        ),
+        pytest.param(
+            limit(900),
+            situation(record=record(history=(LIMITED,), learned=KILLED)),
+            id="the kernel has killed",
+        ),
+    ],
+)
+def test_any_other_limit_may_be_written(asked: MemoryLimitMove, about: Situation) -> None:
+    assert not limit_quarantined(asked, about)
