@@ -8,7 +8,7 @@ settings.register_profile(
     "repeatable",
     derandomize=True,
     deadline=None,  # a shared machine is slow at times; speed is not what is promised here
-    max_examples=200,
+    max_examples=320,
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile(

@@ -216,9 +216,9 @@ def test_the_bounds_hold_but_for_a_ceiling_danger_a_step_on_the_way_and_a_pin(
     if write is None or write.gogc is None:
         return
     move, profile = write.move, write.profile
-    if world.override.pin_gogc is not None:
-        assert min(move.current_gogc, write.gogc) <= world.override.pin_gogc
-        assert max(move.current_gogc, write.gogc) >= world.override.pin_gogc
+    pin = world.override.pin_gogc
+    if pin is not None:
+        assert min(move.current_gogc, pin) <= write.gogc <= max(move.current_gogc, pin)
     elif move.rises:
         assert write.gogc <= profile.gogc_highest
     else:
