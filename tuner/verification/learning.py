@@ -73,13 +73,14 @@ def _exponent(known: Learned, before: Level, after: Level) -> Learned:
     shares = (before.gc_share, after.gc_share)
     if min(old, new) <= 0 or not all(0 < share < 1 for share in shares):
         return known
-    ln_range = abs(math.log(new / old))
-    if not LN_RANGE_LEAST <= ln_range < math.inf:
+    ln_step = math.log(new) - math.log(old)
+    ln_range = abs(ln_step)
+    if ln_range < LN_RANGE_LEAST:
         return known
-    alpha = (logit(before.gc_share) - logit(after.gc_share)) / math.log(new / old)
+    alpha = (logit(before.gc_share) - logit(after.gc_share)) / ln_step
     if not ALPHA_LOWEST <= alpha <= ALPHA_HIGHEST:
         return known
-    if known.alpha is not None:
+    if known.alpha is not None and known.ln_range > 0:
         alpha = (alpha * ln_range + known.alpha * known.ln_range) / (ln_range + known.ln_range)
         ln_range += known.ln_range
     return msgspec.structs.replace(known, alpha=alpha, ln_range=ln_range)

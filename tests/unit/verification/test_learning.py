@@ -1,3 +1,5 @@
+import math
+
 import msgspec
 import pytest
 
@@ -147,3 +149,19 @@ def test_exponents_are_pooled_by_the_range_they_come_from() -> None:
 )
 def test_what_tells_nothing_of_the_exponent_leaves_it(before: Level, after: Level) -> None:
     assert learn(Learned(), before, after).alpha is None
+
+
+@pytest.mark.parametrize(
+    ("known", "old", "new"),
+    [
+        pytest.param(Learned(), 1e300, 1e-300, id="figures further apart than floats reach"),
+        pytest.param(Learned(alpha=1.0, ln_range=-math.log(2)), 100.0, 200.0, id="a range below 0"),
+    ],
+)
+def test_figures_that_were_edited_by_hand_break_nothing(
+    known: Learned, old: float, new: float
+) -> None:
+    before = level(gogc_effective=old, gc_share=0.2, gc_share_measured=True)
+    after = level(gogc_effective=new, gc_share=0.1, gc_share_measured=True)
+    alpha = learn(known, before, after).alpha
+    assert alpha is None or math.isfinite(alpha)
