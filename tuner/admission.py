@@ -5,6 +5,7 @@ trial to end, and a threshold restarts nothing. A barrier that is an env entry w
 the middle of the overload: it rides along with the next change of the others.
 """
 
+import re
 from dataclasses import dataclass
 
 from tuner.control.barrier import BarrierLaw, BarrierState, Seen, advance
@@ -21,6 +22,7 @@ from tuner.model.tuning import Prediction
 from tuner.model.workload import BARRIER, BARRIER_ENV, Mode
 
 LAW = BarrierLaw()
+_THRESHOLD = re.compile(r"0*[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def _base(situation: Situation) -> int | None:
     given = situation.container.literal(BARRIER)
     asked = annotations.get(BARRIER_BASE)
     text = asked if asked is not None else _before(situation.record, given)
-    return int(text) if text is not None and text.isdecimal() and int(text) > 0 else None
+    return int(text) if text is not None and _THRESHOLD.fullmatch(text) else None
 
 
 def _before(record: Record, given: str | None) -> str | None:

@@ -37,6 +37,7 @@ from tuner.model.trial import Change, Outcome, Phase, Setting, Trial
 from tuner.model.workload import GOGC, GOMEMLIMIT, Container, Mode, Rollout, Workload
 from tuner.signals import choose_container, derive
 from tuner.verification import View, Windows, advance, learn_kill, level, observe
+from tuner.verification.learning import ALPHA_HIGHEST, ALPHA_LOWEST
 
 LIMIT_SINCE = 1_019_000
 """Go release that brought GOMEMLIMIT."""
@@ -327,13 +328,21 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
         return _Answer(guarded, signals, proposal, barrier)
     passengers = barrier.settings if subject.workload.live is None else ()
     apply = _planned(guarded, situation, kept.windows, passengers)
-    return _Answer(apply, signals, guarded, barrier)
+    return _Answer(apply, signals, _carried(proposal, guarded), barrier)
+
+
+def _carried(asked: Proposal, guarded: Proposal) -> Proposal:
+    """What is written, and beside it what the loops ask for of a GOGC that stays."""
+    return guarded if isinstance(guarded.gogc, GogcMove) else replace(guarded, gogc=asked.gogc)
 
 
 def _learned(policy: Policy, record: Record) -> Policy:
     """The policy with what this workload's own trials taught of the law."""
     alpha = record.learned.alpha
-    return policy if alpha is None else replace(policy, law=replace(policy.law, alpha=alpha))
+    # A record may have been edited by hand.
+    if alpha is None or not ALPHA_LOWEST <= alpha <= ALPHA_HIGHEST:
+        return policy
+    return replace(policy, law=replace(policy.law, alpha=alpha))
 
 
 def _planned(

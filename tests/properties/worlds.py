@@ -38,7 +38,6 @@ from tuner.model.workload import (
 )
 from tuner.signals import derive
 from tuner.verification import Windows
-from tuner.verification.learning import ALPHA_HIGHEST, ALPHA_LOWEST
 
 POLICY = examples.policy()
 """Read once: the settings are checked at length on every reading."""
@@ -344,7 +343,7 @@ def learned() -> st.SearchStrategy[Learned]:
             killed_limit_bytes=amount,
             killed_at=st.one_of(st.none(), TIMES),
             utilisation=maybe,
-            alpha=st.one_of(st.none(), st.floats(ALPHA_LOWEST, ALPHA_HIGHEST)),
+            alpha=maybe,
             ln_range=FINITE,
         ),
     )

@@ -3,6 +3,7 @@
 Source: https://pkg.go.dev/time#ParseDuration.
 """
 
+import math
 import re
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -31,6 +32,8 @@ def parse_duration(text: object) -> float:
         if unit not in _SECONDS:
             raise ValueError(f"{unit!r} in {text} is not a unit of time: use ms, s, m or h")
         seconds += float(number) * _SECONDS[unit]
+    if math.isinf(seconds):
+        raise ValueError(f"{text[:20]}... is too long: {_RIGHT}")
     return seconds
 
 

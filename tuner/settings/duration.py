@@ -11,8 +11,6 @@ from tuner.model.duration import format_duration, parse_duration
 
 _PATTERN = r"^([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$"
 
-__all__ = ["Duration", "format_duration", "parse_duration"]
-
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),

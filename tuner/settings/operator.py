@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from tuner.model.duration import format_duration
 from tuner.model.policy import (
     GOGC_GREATEST,
     ControlLaw,
@@ -28,7 +29,7 @@ from tuner.model.workload import Mode
 from tuner.prometheus.metric_names import MetricNames
 from tuner.prometheus.queries import Query, check, check_selector, queries
 from tuner.settings.change_window import ChangeWindowList, ChangeWindows
-from tuner.settings.duration import Duration, format_duration
+from tuner.settings.duration import Duration
 from tuner.settings.metrics import MetricsSettings
 from tuner.settings.section import Count, Headers, Names, Number, Ratio, Section
 

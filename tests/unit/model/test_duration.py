@@ -1,6 +1,6 @@
 import pytest
 
-from tuner.settings.duration import format_duration, parse_duration
+from tuner.model.duration import format_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,7 @@ def test_go_syntax_is_read_as_seconds(text: str, seconds: float) -> None:
         ("1m 30s", "'1m 30s' is not a duration"),
         ("", "'' is not a duration"),
         (True, "True is not a duration"),
+        ("9" * 400 + "s", "99999999999999999999... is too long"),
     ],
 )
 def test_what_is_no_duration_is_refused_with_what_would_be_right(text: object, said: str) -> None:
