@@ -8,9 +8,11 @@ import threading
 from collections import defaultdict, deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.contract.serving import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -150,17 +152,8 @@ class FakeApiServer:
 
             do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - http.server's names
 
-        server = _Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
+        with served(Handler, self.over) as self.url:
             yield self
-        finally:
-            self.over.set()
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
     def _handle(self, handler: BaseHTTPRequestHandler) -> None:
         parts = urlsplit(handler.path)
@@ -221,11 +214,3 @@ class FakeApiServer:
         else:
             with suppress(OSError):
                 handler.wfile.write(b"0\r\n\r\n")
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def handle_error(self, *_: object) -> None:
-        """A client that hangs up on us is part of the tests."""
