@@ -236,6 +236,12 @@ def _settling(record: Record, trial: Trial, view: View, signals: Signals) -> Pro
     if rested and cycled and everyone:
         trial = msgspec.structs.replace(trial, pods=signals.pods)
         return Progress(_with(record, _at(trial, Phase.MEASURING, view.now)))
+    rules = view.policy.trial
+    if passed > warm_up + rules.patience_windows * timing.rate_window_seconds:
+        few = f"fewer than {rules.settle_cycles} GC cycles per pod: too few to judge"
+        why = few if everyone else "some pods never grew old enough to be measured"
+        judgement = Judgement(Verdict.INCONCLUSIVE, why, None)
+        return _end(record, trial, view.now, judgement)
     return Progress(record)
 
 

@@ -113,6 +113,27 @@ def test_measuring_begins_once_everything_has_settled(
     assert after.phase is phase
 
 
+@pytest.mark.parametrize(
+    ("newest", "words"),
+    [
+        pytest.param(signals(cycles_per_second=0.0), "GC cycles", id="no GC cycles"),
+        pytest.param(signals(pods_young=1), "never grew old", id="always a young pod"),
+    ],
+)
+def test_what_never_settles_is_inconclusive_in_the_end_and_the_value_stays(
+    newest: Signals, words: str
+) -> None:
+    of = running(Phase.SETTLING)
+    patience = policy().timing.warm_up_seconds + 15 * 60
+    assert seen(of, NOW + patience, newest=newest) == Progress(of)
+    progress = seen(of, NOW + patience + 1, newest=newest)
+    assert progress.ended is not None
+    assert progress.ended.verdict is Verdict.INCONCLUSIVE
+    assert words in progress.ended.detail
+    assert progress.record.trial is None
+    assert progress.record.applied == APPLIED
+
+
 def test_a_saving_is_confirmed_and_the_value_stays() -> None:
     progress = measured(running(Phase.MEASURING), GOOD)
     assert progress.ended is not None
