@@ -22,8 +22,10 @@ def evidence(move: GogcMove, situation: Situation) -> GogcMove | Hold:
             f"{newest.change} ended as {newest.verdict.value}: "
             "no further rise until the load or the live heap changes",
         )
+    # GOMEMLIMIT alone, or a fall, was no probe of what marking costs.
+    probed = any(each.rose for each in judged)
     estimated = situation.signals.gc_share_source is Source.ESTIMATED
-    if estimated and situation.record.learned.cost_seconds_per_byte is None:
+    if probed and estimated and situation.record.learned.cost_seconds_per_byte is None:
         return Hold(
             Reason.COST_UNKNOWN,
             "the GC share is estimated and no trial has yet taught this workload's marking cost; "

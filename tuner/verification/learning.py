@@ -16,9 +16,19 @@ UTILISATION_MOVED_RATIO = 0.3
 """A change of utilisation after which what marking cost before says little."""
 
 
-def learn(known: Learned, before: Level, after: Level) -> Learned:
-    """What two settings at equal load teach: the marking cost, and the exponent of GC over GOGC."""
-    return _exponent(_cost(known, before, after), before, after)
+def learn(known: Learned, before: Level, after: Level, *, cpu_fell: bool) -> Learned:
+    """What two settings at equal load teach: the marking cost, and the exponent of GC over GOGC.
+
+    Args:
+        known: What is known.
+        before: The one side.
+        after: The other.
+        cpu_fell: Whether CPU per request fell beyond the noise: a trial can be confirmed for its
+            latency or memory alone, and a difference within the noise would teach the noise.
+    """
+    if cpu_fell:
+        known = _cost(known, before, after)
+    return _exponent(known, before, after)
 
 
 def _cost(known: Learned, before: Level, after: Level) -> Learned:

@@ -338,9 +338,8 @@ def _end(
         latency_change_ratio=_shown(latency_change(trial.baseline, after)),
     )
     record = record.ended(outcome)
-    # A difference within the noise would teach the noise.
     if judgement.verdict is Verdict.CONFIRMED and trial.baseline is not None and after is not None:
-        learned = learn(record.learned, trial.baseline, after)
+        learned = learn(record.learned, trial.baseline, after, cpu_fell=judgement.cpu_fell)
         record = msgspec.structs.replace(record, learned=learned)
     return Progress(record, outcome)
 

@@ -27,6 +27,8 @@ class Judgement:
     detail: str
     saving_ratio: float | None
     """Share of CPU per request that went away; None where the sides are incomparable."""
+    cpu_fell: bool = False
+    """Whether that is beyond threshold and noise."""
 
 
 def load_moved(before: float, after: float, rules: TrialRules) -> bool:
@@ -71,6 +73,7 @@ def judge(trial: Trial, before: Level, after: Level, rules: TrialRules) -> Judge
         f"CPU per {unit} {old.median:.3g} s -> {new.median:.3g} s ({change:+.1%}), "
         f"noise {noise:.1%}, predicted {0 - trial.prediction.cpu_saving_ratio:+.1%}"
     )
+    cpu_fell = -change > max(rules.effect_ratio, noise)
     if trial.reason in MEMORY_SAFETY:
         held = after.resident_bytes < before.resident_bytes
         if trial.reason is Reason.MEMORY_LIMIT:
@@ -81,14 +84,15 @@ def judge(trial: Trial, before: Level, after: Level, rules: TrialRules) -> Judge
             f"memory {before.resident_bytes / 2**20:.0f} -> {after.resident_bytes / 2**20:.0f} MiB"
             f"; {words}"
         )
-        return Judgement(Verdict.CONFIRMED if held else Verdict.NO_EFFECT, words, -change)
+        verdict = Verdict.CONFIRMED if held else Verdict.NO_EFFECT
+        return Judgement(verdict, words, -change, cpu_fell=cpu_fell)
     latency = _latency(before, after, rules)
     if latency is not None:
         words += f"; {latency}"
     if change > max(rules.harm_ratio, noise) or (latency is not None and latency.harmed(rules)):
         return Judgement(Verdict.REGRESSED, words, -change)
-    if -change > max(rules.effect_ratio, noise) or (latency is not None and latency.helped(rules)):
-        return Judgement(Verdict.CONFIRMED, words, -change)
+    if cpu_fell or (latency is not None and latency.helped(rules)):
+        return Judgement(Verdict.CONFIRMED, words, -change, cpu_fell=cpu_fell)
     if noise > max(rules.effect_ratio, trial.prediction.cpu_saving_ratio):
         return Judgement(Verdict.INCONCLUSIVE, f"{words}; less than the noise can show", None)
     return Judgement(Verdict.NO_EFFECT, words, -change)

@@ -41,6 +41,12 @@ LEARNED = Learned(cost_seconds_per_byte=1e-9)
             signals(),
             id="a fall closes no rise",
         ),
+        pytest.param(
+            RISE,
+            record(history=(outcome(reason=Reason.MEMORY_LIMIT),)),
+            ESTIMATED,
+            id="a limit is no probe of the cost",
+        ),
         pytest.param(FALL, HARMED, signals(), id="memory safety needs no evidence"),
         pytest.param(RISE, HARMED, signals(), id="harm is a matter of the quarantine"),
         pytest.param(ORDER, IDLE, ESTIMATED, id="people need no evidence"),

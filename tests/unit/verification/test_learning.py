@@ -24,7 +24,7 @@ def at(marked_mib_per_second: float, requests_per_second: float = 1000.0) -> Lev
 
 
 def taught(before: Level, after: Level) -> float | None:
-    return learn(Learned(), before, after).cost_seconds_per_byte
+    return learn(Learned(), before, after, cpu_fell=True).cost_seconds_per_byte
 
 
 def test_two_settings_at_the_same_load_teach_the_plants_cost() -> None:
@@ -57,17 +57,17 @@ def test_a_load_that_moved_a_little_teaches_the_same() -> None:
 def test_figures_that_contradict_the_law_teach_nothing(before: Level, after: Level) -> None:
     assert taught(before, after) is None
     known = Learned(cost_seconds_per_byte=COST, bytes_per_request=1e5)
-    assert learn(known, before, after) == known
+    assert learn(known, before, after, cpu_fell=True) == known
 
 
 def test_trials_weigh_as_much_as_they_took_away() -> None:
-    first = learn(Learned(), at(400), at(200))
+    first = learn(Learned(), at(400), at(200), cpu_fell=True)
     noisy = level(
         WORK + COST * 150 * MIB / 1000 - 2e-6,
         marked_bytes_per_second=190.0 * MIB,
         requests_per_second=1000.0,
     )
-    both = learn(first, at(200), noisy)
+    both = learn(first, at(200), noisy, cpu_fell=True)
     assert both.bytes_per_request == pytest.approx((400 - 190) * MIB / 1000)
     alone = taught(at(200), noisy)
     assert alone is not None
@@ -110,11 +110,11 @@ def test_of_several_kills_the_smallest_peak_counts_while_the_memory_stays(
 def test_at_another_utilisation_the_cost_is_learned_anew() -> None:
     known = Learned(cost_seconds_per_byte=5 * COST, bytes_per_request=1e9, utilisation=0.2)
     same = msgspec.structs.replace(at(200), utilisation=0.22)
-    pooled = learn(known, at(400), same).cost_seconds_per_byte
+    pooled = learn(known, at(400), same, cpu_fell=True).cost_seconds_per_byte
     assert pooled is not None
     assert pooled > 4 * COST
     busier = msgspec.structs.replace(at(200), utilisation=0.5)
-    anew = learn(known, at(400), busier)
+    anew = learn(known, at(400), busier, cpu_fell=True)
     assert anew.cost_seconds_per_byte == pytest.approx(COST)
     assert anew.utilisation == 0.5
 
@@ -127,13 +127,13 @@ def sharing(gogc: float, alpha: float, *, measured: bool = True) -> Level:
 
 @pytest.mark.parametrize("alpha", [0.8, 1.0, 1.3])
 def test_two_measured_shares_teach_the_exponent(alpha: float) -> None:
-    learned = learn(Learned(), sharing(100, alpha), sharing(200, alpha))
+    learned = learn(Learned(), sharing(100, alpha), sharing(200, alpha), cpu_fell=True)
     assert learned.alpha == pytest.approx(alpha)
 
 
 def test_exponents_are_pooled_by_the_range_they_come_from() -> None:
-    learned = learn(Learned(), sharing(100, 1.2), sharing(400, 1.2))
-    learned = learn(learned, sharing(100, 0.9), sharing(200, 0.9))
+    learned = learn(Learned(), sharing(100, 1.2), sharing(400, 1.2), cpu_fell=True)
+    learned = learn(learned, sharing(100, 0.9), sharing(200, 0.9), cpu_fell=True)
     assert learned.alpha == pytest.approx((2 * 1.2 + 0.9) / 3)
 
 
@@ -148,7 +148,7 @@ def test_exponents_are_pooled_by_the_range_they_come_from() -> None:
     ],
 )
 def test_what_tells_nothing_of_the_exponent_leaves_it(before: Level, after: Level) -> None:
-    assert learn(Learned(), before, after).alpha is None
+    assert learn(Learned(), before, after, cpu_fell=True).alpha is None
 
 
 @pytest.mark.parametrize(
@@ -163,5 +163,11 @@ def test_figures_that_were_edited_by_hand_break_nothing(
 ) -> None:
     before = level(gogc_effective=old, gc_share=0.2, gc_share_measured=True)
     after = level(gogc_effective=new, gc_share=0.1, gc_share_measured=True)
-    alpha = learn(known, before, after).alpha
+    alpha = learn(known, before, after, cpu_fell=True).alpha
     assert alpha is None or math.isfinite(alpha)
+
+
+def test_a_difference_within_the_noise_teaches_no_cost_but_measured_shares_their_exponent() -> None:
+    learned = learn(Learned(), sharing(100, 1.2), sharing(200, 1.2), cpu_fell=False)
+    assert learned.cost_seconds_per_byte is None
+    assert learned.alpha == pytest.approx(1.2)
