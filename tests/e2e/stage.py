@@ -206,13 +206,20 @@ class Tenant:
         trees = [each["fieldsV1"] for each in entries if each["manager"] == manager]
         return {leaf for tree in trees for leaf in _leaves(tree.get("f:spec", {}))}
 
-    def until(self, predicate: Callable[[], bool], timeout_seconds: float, what: str) -> None:
-        """Look once a second until a predicate is true: each look of kubectl takes CPU.
+    def until(
+        self,
+        predicate: Callable[[], bool],
+        timeout_seconds: float,
+        what: str,
+        *,
+        every_seconds: float = 1.0,
+    ) -> None:
+        """Look now and then until a predicate is true: each look of kubectl takes CPU.
 
         Raises:
             TimeoutError: it did not come true in time; the text names `what`.
         """
-        wait_for(predicate, timeout_seconds, what, interval_seconds=1.0)
+        wait_for(predicate, timeout_seconds, what, interval_seconds=every_seconds)
 
     def patch(self, patch: Mapping[str, Any]) -> None:
         """Change the workload as its owner would.
