@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +22,11 @@ LATE = {"testbed.gc-tuner.io/mount-refresh": "60s"}
 
 SURGE = "surge"
 BASE = 12
-TARGET_SECONDS = 0.6
+LAX = "10s"
+"""A latency target that even the overload meets: nobody needs fewer requests in flight."""
+TIGHTER_RATIO = 0.8
+"""The target that is asked for under overload, by the latency there: how fast a machine is, and
+what else it has to do, is its own."""
 # About 24 requests/s at the most: 8/s are served, 38/s are an overload. With many more in flight
 # than these, one core would be too late for scrapes.
 OVERLOADED: Mapping[str, str] = {
@@ -125,8 +130,8 @@ def _refused_per_second(tenant: Tenant) -> float:
 
 
 def _one(tenant: Tenant, expression: str) -> float:
-    (value,) = tenant.by_pod(expression).values()
-    return value
+    """Value for the only pod; NaN, which compares with nothing, before it has two samples."""
+    return next(iter(tenant.by_pod(expression).values()), math.nan)
 
 
 def _overload(cluster: Cluster, pod_annotations: Mapping[str, str]) -> Tenant:
@@ -136,10 +141,7 @@ def _overload(cluster: Cluster, pod_annotations: Mapping[str, str]) -> Tenant:
         OVERLOADED,
         rate=QUIET_RATE,
         replicas=1,
-        annotations={
-            "gc-tuner.io/latency-target": f"{1000 * TARGET_SECONDS:g}ms",
-            "gc-tuner.io/barrier-base": str(BASE),
-        },
+        annotations={"gc-tuner.io/barrier-base": str(BASE), "gc-tuner.io/latency-target": LAX},
         pod_annotations=pod_annotations,
     )
 
@@ -147,25 +149,30 @@ def _overload(cluster: Cluster, pod_annotations: Mapping[str, str]) -> Tenant:
 def _ride_out(
     tenant: Tenant, *, falls_within_seconds: float, recovers_within_seconds: float
 ) -> None:
-    """Into an overload and out of it, with the barrier in the operator's hand."""
-    cluster = tenant.cluster
+    """Into an overload, its latency brought inside a target, and out of it."""
+    cluster, starts = tenant.cluster, tenant.starts()
     with tenant.operated(settings=BRISK) as operator:
         cluster.wait_for(lambda: "observed" in operator.record(SERVICE), 60, "the loop at work")
-        starts, before = tenant.starts(), _threshold(tenant)
         tenant.add_load(SURGE, SURGE_RATE)
+        cluster.wait_for(
+            lambda: _refused_per_second(tenant) > 0.4 * SURGE_RATE, 90, "20 s of overload"
+        )
+        before, overloaded = _threshold(tenant), _admitted_p95_seconds(tenant)
+        target = round(TIGHTER_RATIO * overloaded, 3)
+        tenant.patch({"metadata": {"annotations": {"gc-tuner.io/latency-target": f"{target:g}s"}}})
         cluster.wait_for(
             lambda: _threshold(tenant) < before, falls_within_seconds, "a fall in force"
         )
         cluster.wait_for(
-            lambda: (
-                _refused_per_second(tenant) > 0 and _admitted_p95_seconds(tenant) <= TARGET_SECONDS
-            ),
+            lambda: _refused_per_second(tenant) > 0 and _admitted_p95_seconds(tenant) <= target,
             falls_within_seconds,
             "latency inside the target under overload",
         )
-        lowest = _threshold(tenant)
-        latency, refused = _admitted_p95_seconds(tenant), _refused_per_second(tenant)
-        print(f"threshold {before:g} -> {lowest:g}: p95 {latency:.2f} s, {refused:.1f}/s refused")
+        lowest, latency = _threshold(tenant), _admitted_p95_seconds(tenant)
+        print(
+            f"threshold {before:g} -> {lowest:g}: p95 {overloaded:.2f} -> {latency:.2f} s, "
+            f"target {target:.2f} s, {_refused_per_second(tenant):.1f}/s refused"
+        )
         tenant.remove_load(SURGE)
         cluster.wait_for(
             lambda: _threshold(tenant) > lowest, recovers_within_seconds, "a rise in force"
