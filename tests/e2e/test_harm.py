@@ -34,6 +34,10 @@ UNGUARDED = {"GOMEMLIMIT": "off", "LIVE_HEAP_WHEN_GOGC_ABOVE": "150:3"}
 # 192 MiB are more than the container has, with or without a GOMEMLIMIT.
 HOPELESS = {"LIVE_HEAP_WHEN_GOGC_ABOVE": "150:8"}
 
+# Three times the live heap within four minutes of the start; again without a GOMEMLIMIT.
+GROWING = {"GOMEMLIMIT": "off", "LIVE_HEAP_SWING": "3:480s"}
+DOWN = {"memory_ceiling", "danger"}
+
 
 def _template(tenant: Tenant) -> dict[str, Any]:
     template: dict[str, Any] = tenant.deployment()["spec"]["template"]
@@ -149,3 +153,35 @@ def test_a_kill_for_memory_after_a_change_is_taken_back_and_never_risked_again(
             assert all(each < peak for each in _predicted_peaks(operator))
             assert "GOGC" not in killed.env()
             assert set(killed.starts().values()) == {0}
+
+
+@pytest.mark.full
+def test_a_heap_that_grows_into_the_limit_takes_gogc_down_before_the_kernel_kills(
+    cluster: Cluster,
+) -> None:
+    size = f"{LIMIT_MIB}Mi"
+    growing = tenant(
+        cluster,
+        "growing",
+        {**HEAVY, **GROWING},
+        rate=120,
+        memory_request=size,
+        memory_limit=size,
+    )
+    one_step = {**BRISK, "profiles": {"normal": {"gogcBounds": {"highest": 200}}}}
+    with deployed({"growing": growing}), growing.operated(settings=one_step) as operator:
+        growing.until(lambda: growing.env().get("GOGC") == "200", 120, "the rise")
+        growing.until(lambda: growing.gogc_in_force() == {200.0}, 60, "GOGC 200 in force")
+
+        def lowered() -> bool:
+            # A pod that was killed is started again, and says so.
+            assert set(growing.starts().values()) == {0}
+            return int(growing.env()["GOGC"]) < 200
+
+        growing.until(lowered, 240, "the fall")
+        growing.wait()
+        assert set(growing.starts().values()) == {0}
+        record = operator.record(SERVICE)
+        reasons = [each["reason"] for each in record["history"]]
+        assert DOWN & {record.get("trial", {}).get("reason"), *reasons}
+        assert growing.env()["GOMEMLIMIT"] == "off"
