@@ -60,12 +60,16 @@ def test_a_busy_service_is_tuned_to_rest_and_spends_at_least_15_percent_less(
     rested_at = datetime.now(tz=UTC)
     record = operator.record(SERVICE)
 
-    steps = [each["change"]["settings"][0] for each in reversed(record["history"])]
+    changes = [each["change"]["settings"] for each in reversed(record["history"])]
+    steps = [move for moves in changes for move in moves if move["name"] == "GOGC"]
+    (limit,) = (move for moves in changes for move in moves if move["name"] == "GOMEMLIMIT")
+    assert limit in changes[0], "the backstop comes with the first step"
     values = [100, *(int(step["after"]) for step in steps)]
     assert len(steps) >= 1
     assert steps[0]["before"] is None, "GOGC was not set in the manifest"
     assert all(after <= 2 * before for before, after in pairwise(values))
     assert tenant.env()["GOGC"] == steps[-1]["after"]
+    assert tenant.env()["GOMEMLIMIT"] == limit["after"]
 
     history = cluster.kubectl(
         "rollout", "history", f"deployment/{SERVICE}", "--namespace", tenant.namespace
@@ -82,10 +86,9 @@ def test_a_busy_service_is_tuned_to_rest_and_spends_at_least_15_percent_less(
         if each["manager"] == FIELD_MANAGER
     ]
     spec = {leaf for each in entries for leaf in _leaves(each["fieldsV1"].get("f:spec", {}))}
-    entry = (
-        f'/f:template/f:spec/f:containers/k:{{"name":"{APP_CONTAINER}"}}/f:env/k:{{"name":"GOGC"}}'
-    )
-    assert spec == {f"{entry}/f:name", f"{entry}/f:value"}
+    env = f'/f:template/f:spec/f:containers/k:{{"name":"{APP_CONTAINER}"}}/f:env'
+    owned = {f'{env}/k:{{"name":"{name}"}}' for name in ("GOGC", "GOMEMLIMIT")}
+    assert spec == {f"{entry}/{leaf}" for entry in owned for leaf in ("f:name", "f:value")}
 
     before = _cpu_seconds_per_request(tenant, tuning.changed_at())
     after = _cpu_seconds_per_request(tenant, rested_at.timestamp())
@@ -102,10 +105,14 @@ def test_a_busy_service_is_tuned_to_rest_and_spends_at_least_15_percent_less(
     assert SERVICE in table
     assert steps[-1]["after"] in table
     assert record["history"][-1]["verdict"] == "Confirmed"
-    assert {each["verdict"] for each in record["history"]} <= {"Confirmed", "NoEffect"}
+    assert {each["verdict"] for each in record["history"]} <= {
+        "Confirmed",
+        "NoEffect",
+        "Inconclusive",
+    }
     outcome = record["history"][0]
     for figure in ("predictedSavingRatio", "measuredSavingRatio"):
-        assert f"{outcome[figure]:.6g}"[:4] in table
+        assert figure not in outcome or f"{outcome[figure]:.6g}"[:4] in table
 
     ends = datetime.now(tz=UTC).timestamp() + INTERVALS_AT_REST * INTERVAL_SECONDS
     cluster.wait_for(lambda: datetime.now(tz=UTC).timestamp() > ends, 60, "ten intervals at rest")
