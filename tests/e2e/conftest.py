@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from tests.e2e.testbed.cluster import Cluster
 
-UNDER_LOAD = {"stage", "tenants"}
-"""Fixtures whose services keep on running."""
+TURNS = ("tuning", "tenants", "stage")
+"""Fixtures whose services keep both cores busy, in the order in which they get them."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,14 +29,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests under load come last: its services keep both cores busy, and others would wait.
+    """Tests under load come last: others would wait.
 
-    Before them the main job, whose figures need the machine for themselves.
+    First of them the main job, whose figures need the machine for themselves; then those with
+    tenants of their own, which end with their module; at last those on the common stage, which
+    stands to the end.
     """
 
     def turn(item: pytest.Item) -> int:
         fixtures = getattr(item, "fixturenames", ())
-        return 2 if UNDER_LOAD.intersection(fixtures) else int("tuning" in fixtures)
+        return max(
+            (number for number, name in enumerate(TURNS, start=1) if name in fixtures), default=0
+        )
 
     items.sort(key=turn)
     for item in items:
