@@ -253,8 +253,13 @@ def _with_kills(subject: _Subject, record: Record, law: ControlLaw) -> Record:
     """The record once a kill for memory is accounted for, by the setting it happened under."""
     at = subject.container.running.oom_killed_at
     known = record.learned
-    if at is None or not killed_since(
-        subject.container.running, known.killed_at or _changed_at(record), subject.signals.at
+    since = max((each for each in (known.killed_at, _changed_at(record)) if each), default=None)
+    # While a change is on its way nobody knows which pod ran with what: its trial tells.
+    on_its_way = record.trial is not None
+    if (
+        at is None
+        or on_its_way
+        or not killed_since(subject.container.running, since, subject.signals.at)
     ):
         return record
     peak = predict(subject.signals, subject.signals.gogc_effective, law).memory_peak_bytes
@@ -266,6 +271,7 @@ def _changed_at(record: Record) -> float | None:
     """When the setting was last changed, or a change of it came to its end."""
     times = [record.applied.written_at] if record.applied is not None else []
     times += [each.at for each in record.history[:1]]
+    times += [record.restored_at] if record.restored_at is not None else []
     return max(times, default=None)
 
 

@@ -141,6 +141,7 @@ def full_record(at: float) -> Record:
         learned=Learned(3.1e-10, 1.5e6, 1 << 30, 1 << 31),
         history=outcomes * 5,
         reverted_at=at + 3,
+        restored_at=at + 4,
         barrier=Barrier(threshold=64, prior=None, written_at=at),
         sightings=(Sighting("calm/0123456789ab", at),),
     )

@@ -352,3 +352,13 @@ def test_an_outage_leaves_what_is_kept_as_it_is() -> None:
 def test_windows_of_another_go_release_or_gomemlimit_are_not_comparable() -> None:
     for odd in (reading(go_version=1_026_008.0), reading(gomemlimit_bytes=700.0 * MIB)):
         assert len(assessed(said=source(readings={"app": odd})).kept.windows) == 1
+
+
+def test_a_kill_on_the_way_back_is_not_laid_to_the_setting_that_came_back() -> None:
+    """The last pods of a change can be killed while their rollback is under way."""
+    subject = with_running(Running(oom_killed_at=NOW - 60))
+    back = assessed(subject, record(restored_at=NOW - 30)).assessment
+    assert back.record.learned.killed_peak_bytes is None
+    assert back.decision.reason is not Reason.DANGER
+    at_rest = assessed(subject, record(restored_at=NOW - 90)).assessment
+    assert at_rest.record.learned.killed_at == NOW - 60

@@ -146,6 +146,8 @@ class Record(Stored, frozen=True):
     """Newest first, at most HISTORY_LENGTH."""
     reverted_at: float | None = None
     """When someone else was last seen to have taken gc-tuner's value away."""
+    restored_at: float | None = None
+    """When a rollback was complete: what was killed until then ran with what was taken back."""
     barrier: Barrier | None = None
     sightings: tuple[Sighting, ...] = ()
     """Overrides that last for a while and concern this workload."""
@@ -161,6 +163,7 @@ class Record(Stored, frozen=True):
             self.learned,
             self.history,
             self.reverted_at,
+            self.restored_at,
             self.barrier,
             self.sightings,
         )

@@ -182,7 +182,7 @@ def _rolling_out(record: Record, trial: Trial, view: View) -> Progress:
         return _taken_up(record, trial, view)
     if view.workload.rollout is Rollout.COMPLETE:
         if rollback:
-            return Progress(msgspec.structs.replace(record, trial=None))
+            return Progress(msgspec.structs.replace(record, trial=None, restored_at=view.now))
         return Progress(_with(record, _complete(trial, view)))
     if view.workload.rollout is Rollout.FAILING and not rollback:
         judgement = Judgement(Verdict.REGRESSED, "the rollout passed its progress deadline", None)

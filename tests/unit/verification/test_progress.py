@@ -198,7 +198,7 @@ def test_a_rollback_is_over_with_its_rollout() -> None:
     back = trial(change=moved("200", None), reason=Reason.ROLLBACK, baseline=None)
     of = record(trial=back)
     of = record(trial=seen(of, NOW, workload()).record.trial)
-    assert seen(of, NOW + 30, workload()) == Progress(record())
+    assert seen(of, NOW + 30, workload()) == Progress(record(restored_at=NOW + 30))
 
 
 def test_a_rollback_whose_rollout_fails_is_not_rolled_back() -> None:
