@@ -451,15 +451,23 @@ class Cluster:
         self.apply(_STAND_IN_RIGHTS)
         if any(_CUSTOM_RESOURCES.glob("*.yaml")):
             self.apply(_CUSTOM_RESOURCES)
-            self.kubectl(
-                *("wait", "--for=condition=Established", "customresourcedefinitions", "--all"),
-                "--timeout=30s",
-            )
+            self.wait_for(self._resources_established, 30, "custom resources established")
         self._cleanup.callback(self.node.stop)
         self.node.start(wait=False)
         self.prometheus.process.wait_ready()
         self.node.wait_ready()
         self.wait_for(self._accepts_pods, 30, f"node {NODE_NAME} ready, default account made")
+
+    def _resources_established(self) -> bool:
+        # Not `kubectl wait`: it fails on a definition that has no status yet.
+        definitions = self.get("customresourcedefinitions")["items"]
+        return all(
+            any(
+                (condition["type"], condition["status"]) == ("Established", "True")
+                for condition in each.get("status", {}).get("conditions") or ()
+            )
+            for each in definitions
+        )
 
     def _accepts_pods(self) -> bool:
         try:
