@@ -129,12 +129,12 @@ class FakeApiServer:
                 each for each in self._asked if each.method == method and path in {None, each.path}
             ]
 
-    def wait_asked(self, method: str, number: int) -> list[Asked]:
-        """The requests of a method, once there are so many of them."""
+    def wait_asked(self, method: str, number: int, path: str | None = None) -> list[Asked]:
+        """The requests of a method, or those for one path, once there are so many of them."""
         with self._changed:
-            came = self._changed.wait_for(lambda: len(self.asked(method)) >= number, 10.0)
+            came = self._changed.wait_for(lambda: len(self.asked(method, path)) >= number, 10.0)
         assert came, f"no {number} requests of {method} within 10 s: {self._asked}"
-        return self.asked(method)
+        return self.asked(method, path)
 
     @contextmanager
     def serving(self) -> Iterator[Self]:

@@ -168,7 +168,7 @@ def test_a_kind_that_may_not_be_listed_is_no_empty_view(
         server.on("GET", path, forbidden if path == missing else page(version=20))
     inventory = ClusterInventory(api, Upkeep(stale_after_seconds=120.0, report=pytest.fail))
     inventory.start()
-    server.wait_asked("GET", 3)
+    server.wait_asked("GET", 2, missing)
     with pytest.raises(UnavailableError, match="not listed yet"):
         inventory.workloads()
     assert not inventory.wait_synced(0.0)
@@ -489,7 +489,7 @@ def test_a_record_that_cannot_be_read_is_not_told_again_by_the_next_list(
     expired = status_object(410, "Expired", "too old resource version")
     server.on("WATCH", RECORDS, Stream().send(("ERROR", expired)), Stream())
     opened = side(gctuning(status={"message": "only"}))
-    server.wait_asked("WATCH", 4)  # Two of them of the inventory.
+    server.wait_asked("WATCH", 2, RECORDS)
     assert len(server.asked("GET", RECORDS)) == 2
     assert len(opened.reports) == 1
 
@@ -517,7 +517,7 @@ def test_a_missing_definition_is_named(server: FakeApiServer, api: Api) -> None:
     upkeep = Upkeep(stale_after_seconds=120.0, report=pytest.fail)
     records = ClusterRecords(api, upkeep, ClusterInventory(api, upkeep))
     records.start()
-    server.wait_asked("GET", 2)
+    server.wait_asked("GET", 2, RECORDS)
     with pytest.raises(UnavailableError, match=r"gctunings: not listed yet: .*custom resource"):
         records.all()
     records.stop()
