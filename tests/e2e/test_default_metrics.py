@@ -7,6 +7,7 @@ beside others the runtime counts time that it waits for a core as GC CPU.
 
 from __future__ import annotations
 
+from datetime import datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -65,13 +66,16 @@ def _true_share(tenant: Tenant) -> float:
     )
 
 
-def _true_cost(tenant: Tenant) -> float:
-    """GC CPU seconds per byte marked, over the last rate window."""
-    marked = "rate(go_gc_duration_seconds_count{$pods}[10s]) * go_gc_heap_live_bytes{$pods}"
-    return _figure(
-        tenant,
-        f"sum(rate(go_cpu_classes_gc_total_cpu_seconds_total{{$pods}}[10s])) / sum({marked})",
-    )
+def _true_cost(tenant: Tenant, at: str) -> float:
+    """GC CPU seconds per byte marked, over the rate windows before a verdict.
+
+    The pods of the next step start right after it, and building their heaps is another matter.
+    """
+    span = f"[50s] @ {datetime.fromisoformat(at).timestamp():.3f}"
+    cycles = f"rate(go_gc_duration_seconds_count{{$pods}}{span})"
+    live = f"avg_over_time(go_gc_heap_live_bytes{{$pods}}{span})"
+    spent = f"rate(go_cpu_classes_gc_total_cpu_seconds_total{{$pods}}{span})"
+    return _figure(tenant, f"sum({spent}) / sum({cycles} * {live})")
 
 
 def _seen_share(operator: Operator) -> float:
@@ -122,8 +126,9 @@ def test_default_metrics_lead_to_the_same_gogc_as_all_metrics(cluster: Cluster) 
             full.operated(settings=SETTINGS) as measuring,
         ):
             plain.until(lambda: _judged(estimating), 300, "the first verdict", every_seconds=3.0)
-            learned = estimating.record(SERVICE)["learned"]["costSecondsPerByte"]
-            cost = _true_cost(plain)
+            record = estimating.record(SERVICE)
+            learned = record["learned"]["costSecondsPerByte"]
+            cost = _true_cost(plain, record["history"][-1]["at"])
             print(f"cost per byte: learned {learned:.3g} s, true {cost:.3g} s")
             plain.until(lambda: _at_rest(estimating), 900, "rest of one", every_seconds=5.0)
             full.until(lambda: _at_rest(measuring), 900, "rest of both", every_seconds=5.0)
