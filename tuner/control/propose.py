@@ -158,11 +158,20 @@ def _target(
         return _safe(current, ceiling), Limit.DANGER
     target, limited_by = _low_select(signals, current, ceiling, terms)
     lowest, highest = override.gogc_lowest, override.gogc_highest
-    if lowest is not None and target < lowest and limited_by is not Limit.CEILING:
-        return lowest, Limit.OVERRIDE
+    if lowest is not None and target < lowest:
+        return _lifted(target, lowest, ceiling, terms.law)
     if highest is not None and target > highest:
         return highest, Limit.OVERRIDE
     return target, limited_by
+
+
+def _lifted(
+    target: int, lowest: int, ceiling: Ceiling | None, law: ControlLaw
+) -> tuple[int, Limit]:
+    """Up to people's lowest, as far as memory allows."""
+    if ceiling is None or law.ceiling_margin * ceiling.gogc >= lowest:
+        return lowest, Limit.OVERRIDE
+    return max(round_down(law.ceiling_margin * ceiling.gogc), target), Limit.CEILING
 
 
 def _safe(current: int, ceiling: Ceiling) -> int:

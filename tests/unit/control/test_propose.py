@@ -345,8 +345,16 @@ def test_peoples_bounds_hold_for_gogc(
     assert (answer.target_gogc, answer.limited_by) == (target, limited_by)
 
 
-def test_peoples_lowest_lifts_nothing_past_the_memory_ceiling() -> None:
-    answer = moved(signals(), USUAL, override=Override(gogc_lowest=500))
+@pytest.mark.parametrize(
+    "subject",
+    [
+        pytest.param(signals(), id="the ceiling decides anyway"),
+        pytest.param(at(100.0, 0.05), id="the GC cost asks for less"),
+        pytest.param(at(100.0, 0.02), id="the GC cost asks for nothing"),
+    ],
+)
+def test_peoples_lowest_lifts_nothing_past_the_memory_ceiling(subject: Signals) -> None:
+    answer = moved(subject, USUAL, override=Override(gogc_lowest=500))
     assert (answer.target_gogc, answer.limited_by) == (300, Limit.CEILING)
 
 
