@@ -94,6 +94,11 @@ class LatencyAnswer:
     obstacle: Obstacle | None = None
     """Why the loop cannot help where the objective is missed; None where it can."""
 
+    @property
+    def mendable(self) -> bool:
+        """Whether the objective is missed, and less garbage collection may mend that."""
+        return self.missed and self.obstacle is None
+
 
 def advance(
     state: SetPoint, objective: Objective, seen: Seen, *, at: float, may_step: bool

@@ -1,5 +1,7 @@
 """Guard: a restart is not made for a single reading."""
 
+import math
+
 from tuner.control.ceiling import memory_ceiling
 from tuner.control.memory_limit import MIB, limit_for, worth_writing
 from tuner.control.propose import Terms, propose
@@ -30,11 +32,12 @@ def _rising(move: GogcMove, situation: Situation) -> GogcMove | Hold:
         override=situation.override,
         correction=situation.correction,
     )
+    least = -math.inf if situation.latency.mendable else law.worth_ratio
     asked = [propose(each, terms).gogc for each in situation.windows[-needed:]]
     agreeing = sum(
         isinstance(each, GogcMove)
         and each.rises
-        and each.target_prediction.cpu_saving_ratio >= law.worth_ratio
+        and each.target_prediction.cpu_saving_ratio >= least
         for each in asked
     )
     if 2 * agreeing > needed:

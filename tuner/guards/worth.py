@@ -10,8 +10,7 @@ def worth(move: GogcMove, situation: Situation) -> GogcMove | Hold:
     """Refuse a rise that saves too little CPU while latency is met; memory safety needs no gain."""
     least = situation.policy.law.worth_ratio
     saving = move.prediction.cpu_saving_ratio
-    slow = situation.latency.missed and situation.latency.obstacle is None
-    if move.rises and not move.ordered and saving < least and not slow:
+    if move.rises and not move.ordered and saving < least and not situation.latency.mendable:
         return Hold(
             Reason.NOT_WORTH,
             f"GOGC {move.current_gogc:g} -> {move.next_gogc} would save {saving:.1%} of "

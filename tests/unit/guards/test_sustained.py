@@ -1,10 +1,13 @@
 """When a rise, a passed memory ceiling, and another GOMEMLIMIT are believed."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.examples import MIB, signals
-from tests.unit.guards.situations import ceiling, move, situation
+from tests.unit.guards.situations import POLICY, ceiling, move, situation
 from tuner.control.ceiling import Memory
+from tuner.control.latency import LatencyAnswer, SetPoint
 from tuner.guards.situation import Situation
 from tuner.guards.sustained import sustained, sustained_limit
 from tuner.model.decision import Hold
@@ -62,6 +65,15 @@ def test_a_rise_that_most_windows_ask_for_is_made(costly: int) -> None:
     seen = (CHEAP,) * (5 - costly) + (COSTLY,) * costly
     rise = move(200)
     assert sustained(rise, situation(windows=seen)) is rise
+
+
+def test_a_rise_for_latencys_sake_need_not_save_much() -> None:
+    profile = replace(POLICY.profiles["normal"], gc_share_target=0.018)
+    asked = situation(windows=(CHEAP,) * 5, profile=profile)
+    slow = replace(asked, latency=LatencyAnswer(SetPoint(), 0.018, missed=True))
+    rise = move(110)
+    assert isinstance(sustained(rise, asked), Hold)
+    assert sustained(rise, slow) is rise
 
 
 @pytest.mark.parametrize("costly", [0, 1, 2])
