@@ -4,8 +4,10 @@ from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.proposal import GogcMove
 from tuner.model.reason import Reason
+from tuner.model.record import last_verdict_on
 from tuner.model.signals import Source
 from tuner.model.trial import Outcome, Verdict
+from tuner.model.workload import GOGC
 from tuner.verification.verdict import load_moved
 
 
@@ -14,9 +16,9 @@ def evidence(move: GogcMove, situation: Situation) -> GogcMove | Hold:
     judged = [each for each in situation.record.history if each.verdict is not Verdict.VOID]
     if not judged or not move.rises or move.ordered:
         return move
-    newest = judged[0]
-    closed = newest.verdict is Verdict.NO_EFFECT and newest.rose
-    if closed and not _load_moved(newest, situation):
+    newest = last_verdict_on(GOGC, judged)
+    closed = newest is not None and newest.verdict is Verdict.NO_EFFECT and newest.rose
+    if newest is not None and closed and not _load_moved(newest, situation):
         return Hold(
             Reason.DIRECTION_CLOSED,
             f"{newest.change} ended as {newest.verdict.value}: "

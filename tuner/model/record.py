@@ -1,13 +1,14 @@
 """The record of a workload, kept in the cluster as a GCTuning object: the only state there is."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
 
 from tuner.model.decision import Apply, Decision
 from tuner.model.reason import Reason
-from tuner.model.trial import Change, Outcome, Stored, Trial
-from tuner.model.workload import Mode
+from tuner.model.trial import Change, Outcome, Stored, Trial, Verdict
+from tuner.model.workload import GOGC, Mode
 
 HISTORY_LENGTH = 10
 HISTORY_DETAILED = 2
@@ -177,19 +178,37 @@ class Record(Stored, frozen=True):
 
     def ended(self, outcome: Outcome) -> "Record":
         """The same record after its trial."""
-        detailed = (outcome, *self.history)[:HISTORY_DETAILED]
-        older = self.history[HISTORY_DETAILED - 1 : HISTORY_LENGTH - 1]
-        history = (*detailed, *map(_bare, older))
+        ends = (outcome, *self.history)[:HISTORY_LENGTH]
+        detailed, older = ends[:HISTORY_DETAILED], ends[HISTORY_DETAILED:]
+        last = last_verdict_on(GOGC, ends)
+        history = (*detailed, *(_bare(each, lasting=each is last) for each in older))
         return msgspec.structs.replace(self, trial=None, history=history)
 
 
-def _bare(outcome: Outcome) -> Outcome:
-    """What was done, foretold and seen, and nothing of how it was known."""
+def last_verdict_on(name: str, history: Iterable[Outcome]) -> Outcome | None:
+    """The newest trial of a tuned name that came to a verdict; None where none did."""
+    return next(
+        (
+            each
+            for each in history
+            if each.verdict is not Verdict.VOID and each.change.of(name) is not None
+        ),
+        None,
+    )
+
+
+def _bare(outcome: Outcome, *, lasting: bool) -> Outcome:
+    """What was done, foretold and seen, and nothing of how it was known.
+
+    Args:
+        outcome: The end of a trial.
+        lasting: Whether its load and live heap are kept: it may have its say until they move.
+    """
     return msgspec.structs.replace(
         outcome,
         detail="",
-        requests_per_second=None,
-        live_bytes=None,
+        requests_per_second=outcome.requests_per_second if lasting else None,
+        live_bytes=outcome.live_bytes if lasting else None,
         predicted_peak_bytes=None,
         measured_peak_bytes=None,
     )

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.examples import outcome, record, signals
+from tests.examples import moved, outcome, record, signals
 from tests.unit.guards.situations import move, situation
 from tuner.guards.evidence import evidence
 from tuner.model.decision import Hold
@@ -10,6 +10,7 @@ from tuner.model.record import Learned, Record
 from tuner.model.signals import Signals, Source
 from tuner.model.trial import Verdict
 from tuner.model.tuning import Limit
+from tuner.model.workload import GOMEMLIMIT
 
 RISE = move(200)
 FALL = move(80)
@@ -17,6 +18,7 @@ ORDER = move(200, limited_by=Limit.OVERRIDE)
 ESTIMATED = signals(gc_share_source=Source.ESTIMATED)
 HARMED = record(history=(outcome(Verdict.REGRESSED),))
 IDLE = record(history=(outcome(Verdict.NO_EFFECT),))
+LIMITED = outcome(reason=Reason.MEMORY_LIMIT, change=moved(None, "400MiB", name=GOMEMLIMIT))
 LEARNED = Learned(cost_seconds_per_byte=1e-9)
 
 
@@ -90,6 +92,13 @@ def test_a_change_that_the_evidence_allows_passes(
             Reason.DIRECTION_CLOSED,
             "NoEffect",
             id="a void trial reopens nothing",
+        ),
+        pytest.param(
+            record(history=(LIMITED, outcome(Verdict.NO_EFFECT))),
+            signals(),
+            Reason.DIRECTION_CLOSED,
+            "NoEffect",
+            id="nor does a trial of GOMEMLIMIT alone",
         ),
         pytest.param(
             record(history=(outcome(),)),

@@ -7,6 +7,7 @@ from tests.examples import (
     NOW,
     applied_gogc,
     level,
+    moved,
     outcome,
     record,
     trial,
@@ -156,7 +157,7 @@ def test_the_whole_history_stays_under_4_kib_of_json() -> None:
         "application", (Setting(GOGC, "1200", "1600"), Setting(GOMEMLIMIT, None, "1234MiB"))
     )
     full = outcome(
-        Verdict.INCONCLUSIVE,
+        Verdict.NO_EFFECT,
         at=1_732_204_800.123,
         change=both,
         reason=Reason.MEMORY_CEILING,
@@ -175,6 +176,14 @@ def test_the_whole_history_stays_under_4_kib_of_json() -> None:
     assert len(kept.history) == HISTORY_LENGTH
     stored = status_of(kept)["history"]
     assert len(json.dumps(stored, separators=(",", ":"))) < 4096
+
+
+def test_the_last_verdict_on_gogc_keeps_its_load_however_many_of_gomemlimit_come_after() -> None:
+    limited = outcome(change=moved(None, "400MiB", name=GOMEMLIMIT))
+    kept = record().ended(outcome()).ended(outcome(Verdict.NO_EFFECT)).ended(outcome(Verdict.VOID))
+    for _ in range(5):
+        kept = kept.ended(limited)
+    assert [each.requests_per_second for each in kept.history[-4:]] == [None, None, 1000.0, None]
 
 
 def test_the_newest_outcomes_keep_their_words() -> None:
