@@ -20,6 +20,9 @@ URGENCY = {
 """Order in which changes get their turn: undoing harm, then danger, people's word, memory safety,
 and gain."""
 
+ORDERS_TO_STOP = (Reason.FROZEN, Reason.PAUSED, Reason.OVERRIDE_INVALID)
+"""People's orders, which may stand for weeks."""
+
 
 def admit(
     assessments: Mapping[WorkloadKey, Assessment], rules: GuardRules
@@ -71,12 +74,14 @@ def _turn(trial: Trial) -> tuple[int, float]:
 def _replacing_pods(assessment: Assessment) -> bool:
     """Whether a change of ours is on its way to the pods, or may be.
 
-    Outside mode auto a plan is not written, and a trial may stand still in any phase: there the
-    workload itself has to tell.
+    Outside mode auto and under an order to stop, a plan is not written, and a trial may stand still
+    in any phase: there the workload itself has to tell.
     """
-    trial = assessment.record.trial
+    trial, decision = assessment.record.trial, assessment.decision
     if trial is None or assessment.workload.live is not None:
         return False
-    if assessment.mode is Mode.AUTO:
-        return trial.phase in {Phase.PLANNED, Phase.ROLLING_OUT}
-    return trial.phase is Phase.ROLLING_OUT and assessment.workload.rollout is not Rollout.COMPLETE
+    if trial.phase not in {Phase.PLANNED, Phase.ROLLING_OUT}:
+        return False
+    if assessment.mode is Mode.AUTO and decision.reason not in ORDERS_TO_STOP:
+        return True
+    return assessment.workload.rollout is not Rollout.COMPLETE

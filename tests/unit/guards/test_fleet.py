@@ -113,6 +113,17 @@ def test_a_trial_left_behind_by_a_change_of_mode_keeps_nobody_waiting(mode: Mode
     assert not any(refused({"cart": wishing(), "billing": each}) for each in left)
 
 
+@pytest.mark.parametrize("reason", [Reason.FROZEN, Reason.PAUSED, Reason.OVERRIDE_INVALID])
+@pytest.mark.parametrize("phase", [Phase.PLANNED, Phase.ROLLING_OUT])
+def test_a_trial_that_stands_still_by_order_keeps_nobody_waiting(
+    phase: Phase, reason: Reason
+) -> None:
+    still = assessed(Hold(reason, ""), trial(phase=phase))
+    assert not refused({"cart": wishing(), "billing": still})
+    moving = assessed(Hold(reason, ""), trial(phase=phase), rollout=Rollout.IN_PROGRESS)
+    assert refused({"cart": wishing(), "billing": moving}) == {"cart"}
+
+
 def test_a_rollout_of_ours_is_waited_for_also_when_the_mode_changed_meanwhile() -> None:
     under_way = assessed(HOLD, trial(phase=Phase.ROLLING_OUT), Mode.OFF, Rollout.IN_PROGRESS)
     assert refused({"cart": wishing(), "billing": under_way}) == {"cart"}
