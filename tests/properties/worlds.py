@@ -472,7 +472,6 @@ def policies() -> st.SearchStrategy[Policy]:
         guards=st.builds(
             GuardRules,
             closed=st.sampled_from([lambda _: "", lambda _: "opens on Monday"]),
-            least_memory_bytes=st.sampled_from([64 * MIB, GIB]),
             danger_ratio=st.floats(0.5, 1.0),
             quarantine_seconds=st.floats(1, DAY),
         ),

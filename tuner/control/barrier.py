@@ -159,23 +159,6 @@ def advance(
     return replace(state, asked_threshold=threshold, asked_at=at, rose=rises), threshold
 
 
-def in_flight_for(quota_per_second: float, latency_seconds: float, ready_pods: int) -> float:
-    """Requests in flight per pod at a quota of requests per second over all pods.
-
-    Little's law: rate times latency.
-
-    Raises:
-        ValueError: A figure is not above 0, so that there is nothing to divide.
-    """
-    figures = (quota_per_second, latency_seconds, ready_pods)
-    if not all(0 < each < math.inf for each in figures):
-        raise ValueError(
-            f"{quota_per_second} requests/s at {latency_seconds} s over {ready_pods} pods: "
-            "each must be above 0"
-        )
-    return quota_per_second * latency_seconds / ready_pods
-
-
 @dataclass(frozen=True, slots=True)
 class _Facts:
     """What was seen, where all of it is known."""

@@ -43,16 +43,6 @@ _WRITTEN = re.compile(r"[1-9][0-9]*MiB")
 
 
 @dataclass(frozen=True, slots=True)
-class LimitAnswer:
-    """The limit that should be in force."""
-
-    mib: int | None
-    """GOMEMLIMIT, MiB; None where none can be set."""
-    short: bool
-    """Whether the container's memory is too small for what Go must keep."""
-
-
-@dataclass(frozen=True, slots=True)
 class Correction:
     """What the loop on ``k`` remembers."""
 
@@ -65,8 +55,8 @@ class Correction:
 
 def limit_for(
     signals: Signals, memory_limit_bytes: float, set_point: float, k: float
-) -> LimitAnswer:
-    """GOMEMLIMIT for a container.
+) -> int | None:
+    """GOMEMLIMIT for a container, MiB; None where it is too small for one, or full.
 
     Where the corrected limit would be under 1.1 times what Go must keep (live heap and memory
     beside the heap), the uncorrected one is better: slow is better than killed.
@@ -78,15 +68,14 @@ def limit_for(
         k: Correction of ``advance``, .85-1.
     """
     if not memory_limit_bytes >= CONTAINER_LEAST_BYTES or math.isinf(memory_limit_bytes):
-        return LimitAnswer(None, short=False)
+        return None
     usable = set_point * memory_limit_bytes
     limit = k * usable - UNKNOWN_MARGIN * signals.unknown_bytes
     kept = signals.live_bytes + signals.non_heap_bytes
-    short = limit < ROOM_LEAST_RATIO * kept
-    if short:
+    if limit < ROOM_LEAST_RATIO * kept:
         limit = usable - signals.unknown_bytes
     mib = math.floor(limit / MIB)
-    return LimitAnswer(mib if mib > 0 else None, short)
+    return mib if mib > 0 else None
 
 
 def worth_writing(mib: int, in_force_bytes: float | None) -> bool:

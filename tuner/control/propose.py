@@ -70,14 +70,12 @@ def _first(limit: MemoryLimitMove | None) -> bool:
 def _memory_limit(signals: Signals, terms: Terms) -> MemoryLimitMove | None:
     """GOMEMLIMIT to write; None where the one in force will do, or none can be set."""
     pinned, available = terms.override.pin_memory_limit_bytes, terms.memory.limit_bytes
-    short = False
     if not terms.limit_free:
         return None
     if pinned is not None:
         mib: int | None = pinned // MIB
     elif available is not None:
-        answer = limit_for(signals, available, terms.profile.memory_set_point, terms.correction)
-        mib, short = answer.mib, answer.short
+        mib = limit_for(signals, available, terms.profile.memory_set_point, terms.correction)
     else:
         mib = None
     if mib is None:
@@ -86,7 +84,7 @@ def _memory_limit(signals: Signals, terms: Terms) -> MemoryLimitMove | None:
     in_force = signals.gomemlimit_bytes
     if mib < 1 or not (worth_writing(mib, in_force) if pinned is None else mib * MIB != in_force):
         return None
-    return MemoryLimitMove(in_force, mib, short=short, ordered=pinned is not None)
+    return MemoryLimitMove(in_force, mib, ordered=pinned is not None)
 
 
 def _within(mib: int, terms: Terms) -> int:

@@ -83,9 +83,9 @@ def sustained_limit(move: MemoryLimitMove, situation: Situation) -> MemoryLimitM
         for each in situation.windows[-needed:]
     )
     agreeing = sum(
-        each.mib is not None
-        and worth_writing(each.mib, move.current_bytes)
-        and (each.mib * MIB > move.current_bytes) is rises
+        each is not None
+        and worth_writing(each, move.current_bytes)
+        and (each * MIB > move.current_bytes) is rises
         for each in answers
     )
     return move if 2 * agreeing > needed else None

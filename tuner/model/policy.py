@@ -124,8 +124,6 @@ class GuardRules:
     """Why no change may be made at a time, in words; empty inside a change window."""
     alerts: tuple[str, ...] = ()
     """Names of alerts during which nothing is changed in their namespace."""
-    least_memory_bytes: int = 64 * 2**20
-    """Limits of containers smaller than this are poorly respected by the runtime."""
     danger_ratio: float = 0.92
     """Share of the container's limit from which on its memory is in danger."""
     throttled_ratio: float = 0.01

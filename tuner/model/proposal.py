@@ -65,8 +65,6 @@ class MemoryLimitMove:
     """In force; None: not set."""
     mib: int
     """To be written, MiB, above 0."""
-    short: bool = False
-    """Whether the container's memory is too small for what Go must keep."""
     ordered: bool = False
     """Whether people asked for it, and not the loop."""
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.control.barrier import BarrierLaw, BarrierState, Seen, advance, in_flight_for
+from tuner.control.barrier import BarrierLaw, BarrierState, Seen, advance
 
 TICK = 15.0
 BASE = 100.0
@@ -358,19 +358,3 @@ def test_the_threshold_stays_inside_its_clamp(ticks: list[tuple[Seen, float]], b
         assert math.isfinite(state.integral)
         if written is not None:
             assert max(0.7 * base - 0.5, 1) <= written <= max(1.5 * base + 0.5, 1)
-
-
-def test_a_quota_per_second_is_a_number_in_flight_by_little_s_law() -> None:
-    # 5,000 requests/s that take 100 ms each, over 4 pods.
-    assert in_flight_for(5000, 0.1, 4) == pytest.approx(125)
-
-
-@pytest.mark.parametrize(
-    ("quota", "latency", "pods"),
-    [(0.0, 0.1, 4), (5000, 0.0, 4), (5000, 0.1, 0), (math.nan, 0.1, 4), (5000, math.inf, 4)],
-)
-def test_a_quota_without_rate_latency_or_pods_is_refused(
-    quota: float, latency: float, pods: int
-) -> None:
-    with pytest.raises(ValueError, match="must be above 0"):
-        in_flight_for(quota, latency, pods)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tests.examples import MIB, signals
 from tuner.control.memory_limit import (
     Correction,
-    LimitAnswer,
     advance,
     binds,
     limit_for,
@@ -45,27 +44,27 @@ def run(correction: Correction, subject: Signals, seconds: float) -> Correction:
 
 def test_the_limit_is_the_container_s_less_what_go_does_not_know() -> None:
     # .9 * 1024 - 1.1 * 10 = 910.6.
-    assert limit_for(signals(), GIB, SET_POINT, 1.0) == LimitAnswer(910, short=False)
+    assert limit_for(signals(), GIB, SET_POINT, 1.0) == 910
 
 
 def test_the_correction_takes_its_part_of_the_container_s_limit() -> None:
     # .85 * .9 * 1024 - 11 = 772.36.
-    assert limit_for(signals(), GIB, SET_POINT, 0.85) == LimitAnswer(772, short=False)
+    assert limit_for(signals(), GIB, SET_POINT, 0.85) == 772
 
 
 @pytest.mark.parametrize(
-    ("container_mib", "mib", "short"),
+    ("container_mib", "mib"),
     [
         # 1.1 * (100 + 20) = 132 MiB must be left, which takes (132 + 11) / .9 = 158.9 MiB.
-        (160, 133, False),
-        (158, 132, True),  # .9 * 158 - 10: without margin, but better than a kill
-        (70, 53, True),
+        (160, 133),
+        (158, 132),  # .9 * 158 - 10: without margin, but better than a kill
+        (70, 53),
     ],
 )
 def test_memory_too_small_for_what_go_keeps_is_short_and_given_all_there_is(
-    container_mib: int, mib: int, *, short: bool
+    container_mib: int, mib: int
 ) -> None:
-    assert limit_for(signals(), container_mib * MIB, SET_POINT, 1.0) == LimitAnswer(mib, short)
+    assert limit_for(signals(), container_mib * MIB, SET_POINT, 1.0) == mib
 
 
 def test_a_short_container_is_not_made_shorter_by_the_correction() -> None:
@@ -75,17 +74,17 @@ def test_a_short_container_is_not_made_shorter_by_the_correction() -> None:
 
 def test_a_container_full_of_what_go_does_not_know_gets_no_limit() -> None:
     crowded = signals(unknown_bytes=950.0 * MIB)
-    assert limit_for(crowded, GIB, SET_POINT, 1.0) == LimitAnswer(None, short=True)
+    assert limit_for(crowded, GIB, SET_POINT, 1.0) is None
 
 
 @pytest.mark.parametrize("size", [63 * MIB, 0, -1, math.nan, math.inf])
 def test_a_container_too_small_or_without_a_size_gets_no_limit(size: float) -> None:
-    assert limit_for(signals(), size, SET_POINT, 1.0) == LimitAnswer(None, short=False)
+    assert limit_for(signals(), size, SET_POINT, 1.0) is None
 
 
 def test_a_container_of_64_mib_gets_a_limit() -> None:
     tiny = signals(live_bytes=8.0 * MIB, non_heap_bytes=8.0 * MIB, unknown_bytes=0.0)
-    assert limit_for(tiny, 64 * MIB, SET_POINT, 1.0) == LimitAnswer(57, short=False)
+    assert limit_for(tiny, 64 * MIB, SET_POINT, 1.0) == 57
 
 
 @pytest.mark.parametrize(
@@ -120,7 +119,7 @@ def test_the_correction_settles_where_memory_is_at_the_set_point() -> None:
     # 80 MiB more than GOMEMLIMIT says; memory follows the limit with a lag of a minute.
     correction, resident = STARTED, 1000.0
     for tick in range(1, 8 * 240 + 1):
-        limit = limit_for(bound(resident_mib=resident), GIB, SET_POINT, correction.k).mib
+        limit = limit_for(bound(resident_mib=resident), GIB, SET_POINT, correction.k)
         assert limit is not None
         resident += (limit + 80 - resident) * TICK / 60
         correction = advance(correction, bound(limit, resident), GIB, SET_POINT, at=tick * TICK)
@@ -154,7 +153,7 @@ def test_the_loop_starts_at_the_limit_in_force(resident_mib: float) -> None:
     # The limit and the margin for what Go does not know, by .9 of a GiB.
     first = advance(Correction(), bound(800, resident_mib), GIB, SET_POINT, at=0.0)
     assert first.k == pytest.approx(811 / 921.6)
-    assert limit_for(bound(800), GIB, SET_POINT, first.k).mib in (799, 800)
+    assert limit_for(bound(800), GIB, SET_POINT, first.k) in (799, 800)
     second = advance(first, bound(800, resident_mib), GIB, SET_POINT, at=TICK)
     assert second.k == pytest.approx(first.k, abs=0.004)
 
@@ -227,7 +226,7 @@ def test_every_limit_is_one_that_go_accepts_and_below_the_container_s(
     live: float, unknown: float, container_limit: int, k: float
 ) -> None:
     subject = signals(live_bytes=live, unknown_bytes=unknown)
-    mib = limit_for(subject, container_limit, SET_POINT, k).mib
+    mib = limit_for(subject, container_limit, SET_POINT, k)
     if mib is not None:
         assert re.fullmatch(r"[1-9][0-9]*MiB", text(mib))
         assert parse(text(mib)) == mib * MIB <= SET_POINT * container_limit

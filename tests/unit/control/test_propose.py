@@ -236,12 +236,6 @@ def test_gomemlimit_goes_where_the_memory_loop_wants_it(
     assert answer.memory_limit.reason is Reason.MEMORY_LIMIT
 
 
-def test_a_limit_that_leaves_too_little_for_what_go_keeps_says_so() -> None:
-    answer = asked(signals(live_bytes=900.0 * MIB), USUAL)
-    assert answer.memory_limit is not None
-    assert answer.memory_limit.short
-
-
 def test_gomemlimit_alone_is_predicted_at_todays_gogc() -> None:
     answer = asked(OFF, USUAL)
     assert isinstance(answer.gogc, Hold)
