@@ -5,7 +5,7 @@ for an answer. It does take a session, and this is one: an answer that comes out
 vector, everything else is a `SourceError` with one of these causes:
 
 ========================  ====================================================================
-``unreachable``           no connection, TLS refused, or the connection broke
+``unreachable``           no connection, TLS refused or its files gone, or it broke
 ``timeout``               no complete answer in time
 ``http_<status>``         an answer with another status than 200
 ``not_json``              another document, as a proxy's log-in page
@@ -129,6 +129,9 @@ class PrometheusSession(requests.Session):
             # The whole query stands before the reason in the words of the former.
             reason = cause.reason if isinstance(cause, MaxRetryError) else cause
             raise SourceError("unreachable", _excerpt(f"{reason}")) from error
+        except OSError as error:
+            # The library looks for the certificates' files anew on each request.
+            raise SourceError("unreachable", _excerpt(f"{error}")) from error
         if response.status_code != requests.codes.ok:
             raise SourceError(
                 f"http_{response.status_code}", f"HTTP {response.status_code}: {_refusal(body)}"

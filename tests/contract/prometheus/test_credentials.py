@@ -84,6 +84,20 @@ def test_a_path_in_the_address_is_kept(prometheus: FakePrometheus, open_source: 
     assert paths == {"/select/0/prometheus/api/v1/query"}
 
 
+@pytest.mark.parametrize("part", ["ca_file", "cert_file", "key_file"])
+def test_a_certificate_that_is_gone_is_an_outage(
+    open_source: OpenSource, tmp_path: Path, part: str
+) -> None:
+    files = {name: tmp_path / name for name in ("ca_file", "cert_file", "key_file")}
+    for name, file in files.items():
+        if name != part:
+            file.touch()
+    with open_source("https://127.0.0.1:1", **files) as source:
+        with pytest.raises(SourceError, match=str(files[part])) as caught:
+            source.read(AT)
+        assert caught.value.cause == "unreachable"
+
+
 @pytest.mark.skipif(_OPENSSL is None, reason="openssl makes the certificates")
 def test_tls_needs_the_authority_and_the_client_certificate(
     open_source: OpenSource, tmp_path: Path
