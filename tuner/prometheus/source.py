@@ -116,8 +116,9 @@ class PrometheusSource:
         self._client.close()
 
     def _ask(self, text: str, at: float) -> list[Series]:
-        # Prometheus stops working on a query whose answer nobody waits for any more.
-        limit = {"timeout": f"{self._timeout_seconds:g}s", "time": f"{at:.3f}"}
+        # Prometheus stops working on a query whose answer nobody waits for any more. Its durations
+        # know no fractions; a bare number of seconds may have them.
+        limit = {"timeout": f"{self._timeout_seconds:g}", "time": f"{at:.3f}"}
         found: list[Series] = self._client.custom_query(text, params=limit)
         return found
 

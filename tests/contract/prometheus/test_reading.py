@@ -48,7 +48,15 @@ def test_all_queries_are_short_gets_of_the_same_moment(
     source.read(AT)
     assert {(each.method, each.path) for each in prometheus.asked} == {("GET", "/api/v1/query")}
     others = {(each.parameters["time"], each.parameters["timeout"]) for each in prometheus.asked}
-    assert others == {("1700000000.250", "5s")}
+    assert others == {("1700000000.250", "5")}
+
+
+def test_a_timeout_that_is_not_whole_seconds_is_told_as_a_number(
+    prometheus: FakePrometheus, open_source: OpenSource
+) -> None:
+    with open_source(prometheus.url, timeout_seconds=2.5) as source:
+        source.read(AT)
+    assert {each.parameters["timeout"] for each in prometheus.asked} == {"2.5"}
 
 
 @pytest.mark.parametrize("workloads", [0, 1, 500])
