@@ -68,6 +68,11 @@ class PrometheusSettings(Section):
     def _absolute(cls, url: str | None) -> str | None:
         if url is None:
             return None
+        if "@" in url:  # no reading of its parts tells all passwords: the URL is not repeated
+            raise ValueError(
+                "has an @, as after a user and password: give those with headers or "
+                "bearerTokenFile, and write %40 for an @ in the path"
+            )
         parts = _split(url)
         if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"{url!r} is not a URL: write one such as http://prometheus:9090")

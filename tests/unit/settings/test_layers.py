@@ -234,6 +234,23 @@ def test_a_bad_value_gives_one_line_with_place_and_remedy(
     assert lines[0].startswith(said)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://ann:s3cret@prometheus:9090",
+        "https://s3cret@prometheus",
+        "http://ann:s3cret@prometheus:nine",
+        "http://ann:s3c/ret@prometheus:9090",
+        "ann:s3cret@prometheus:9090",
+    ],
+)
+def test_credentials_in_an_address_are_refused_and_not_repeated(write: Write, url: str) -> None:
+    (line,) = problems(write(f"prometheus: {{url: '{url}'}}"))
+    assert line.startswith("prometheus.url: has an @, as after a user and password: ")
+    assert "bearerTokenFile" in line
+    assert "s3c" not in line
+
+
 def test_every_problem_is_told_at_once(write: Write) -> None:
     lines = problems(write("intervall: 5s\nwarmUp: 5\nlaw: {worth: 2}\n"))
     assert [line.split(":")[0] for line in lines] == ["intervall", "warmUp", "law.worth"]
