@@ -41,8 +41,16 @@ from tuner.model.reason import OPERATOR_WIDE, Reason
 from tuner.model.record import Barrier, Record, Sighting, meaning_changed
 from tuner.model.trial import Outcome, Trial
 from tuner.model.workload import BARRIER, LiveChannel, Mode, Rollout, Workload, WorkloadKey
-from tuner.ports import Actuator, Inventory, MetricsSource, Observer, Overrides, Records
-from tuner.verification import Windows, abandoned, patched
+from tuner.ports import (
+    Actuator,
+    AlteredError,
+    Inventory,
+    MetricsSource,
+    Observer,
+    Overrides,
+    Records,
+)
+from tuner.verification import Windows, abandoned, patched, patched_in_part
 
 WRITE_ATTEMPTS = 3
 """How often a change is tried anew on a workload that moves under our hands."""
@@ -59,8 +67,8 @@ class _Seen:
     kept: Kept = field(default_factory=Kept)
     kept_if_written: Kept = field(default_factory=Kept)
     """Instead of kept, once the decision of this tick is carried out."""
-    written: Workload | None = None
-    """The API server's answer to our last write: newer than a view that lags behind it."""
+    answered: Workload | None = None
+    """The API server's own last answer: newer than a view that lags behind it."""
     unsaved_since: float | None = None
     """Since when the record in the cluster has meant something else than ours does."""
     ended: Outcome | None = None
@@ -171,12 +179,12 @@ class Loop:
                 yield self._newest(workload)
 
     def _newest(self, view: Workload) -> Workload:
-        """The view, or our own last answer while the view lags behind it."""
-        written = self._seen[view.key].written
-        if written is None or written.uid != view.uid or not _behind(view, written):
-            self._seen[view.key].written = None
+        """The view, or the API server's own last answer while the view lags behind it."""
+        answered = self._seen[view.key].answered
+        if answered is None or answered.uid != view.uid or not _behind(view, answered):
+            self._seen[view.key].answered = None
             return view
-        return _as_seen(written, view)
+        return _as_seen(answered, view)
 
     def _assess(self, workload: Workload, record: Record | None, source: SourceState) -> Assessment:
         seen = self._seen[workload.key]
@@ -253,7 +261,7 @@ class Loop:
         if isinstance(written, Hold):
             return self._drop(assessment, written, now)
         seen = self._seen[key]
-        seen.written, seen.kept = written, replace(seen.kept_if_written, windows=Windows())
+        seen.answered, seen.kept = written, replace(seen.kept_if_written, windows=Windows())
         record = patched(record, trial, now)
         self._tell(ChangeWritten(now, written, trial))
         return replace(assessment, workload=written, record=record)
@@ -283,7 +291,7 @@ class Loop:
         if isinstance(written, Hold):
             return replace(assessment, decision=written)
         seen = self._seen[key]
-        seen.written, seen.kept = written, seen.kept_if_written
+        seen.answered, seen.kept = written, seen.kept_if_written
         self._tell(ChangeWritten(now, written, trial))
         return replace(assessment, workload=written, record=record)
 
@@ -293,6 +301,11 @@ class Loop:
         """Hold after a write that failed; the plan stays on record where there is reason to."""
         self._tell(WriteFailed(now, assessment.workload.key, "workload", str(error)))
         hold = _hold_for(error)
+        if isinstance(error, AlteredError):
+            self._seen[assessment.workload.key].answered = error.answer
+            record = patched_in_part(assessment.record, trial, error.answer, now)
+            if record is not None:
+                return _held(replace(assessment, record=record), hold)
         if hold.reason is Reason.CLUSTER_UNAVAILABLE:
             # Whether it was written is not known: the plan lets the next tick see.
             return _held(assessment, hold)
@@ -311,6 +324,7 @@ class Loop:
         while True:
             attempt += 1
             fresh = self._inventory.fetch(decided_on.key)
+            self._seen[decided_on.key].answered = fresh
             objection = objection_to(trial, fresh, decided_on)
             if objection is not None:
                 return objection
@@ -324,7 +338,8 @@ class Loop:
         """Hold where a plan was not carried out, with the plan gone from the record."""
         trial = assessment.record.trial
         assert trial is not None  # noqa: S101  # only planned changes are dropped
-        progress = abandoned(assessment.record, trial, now, hold.detail)
+        newest = self._newest(assessment.workload)
+        progress = abandoned(assessment.record, trial, newest, now, hold.detail)
         self._seen[assessment.workload.key].ended = progress.ended
         return _held(replace(assessment, record=progress.record), hold)
 
@@ -374,22 +389,22 @@ def _sighted(assessment: Assessment, first_seen: Mapping[str, float]) -> Assessm
     return replace(assessment, record=record)
 
 
-def _as_seen(written: Workload, view: Workload) -> Workload:
-    """Our own last write, with what the view tells besides of pods and other controllers."""
+def _as_seen(answered: Workload, view: Workload) -> Workload:
+    """What the API server answered, with what the view tells of pods and other controllers."""
     containers = tuple(
         replace(each, running=known.running) if (known := view.container(each.name)) else each
-        for each in written.containers
+        for each in answered.containers
     )
-    return replace(written, containers=containers, autoscaling=view.autoscaling)
+    return replace(answered, containers=containers, autoscaling=view.autoscaling)
 
 
-def _behind(view: Workload, written: Workload) -> bool:
-    """Whether a view is older than our own last write of it."""
-    if view.live is None or written.live is None:
-        return view.generation < written.generation
-    if view.live.config_map != written.live.config_map:
+def _behind(view: Workload, answered: Workload) -> bool:
+    """Whether a view is older than what the API server answered."""
+    if view.live is None or answered.live is None:
+        return view.generation < answered.generation
+    if view.live.config_map != answered.live.config_map:
         return False
-    return _version(view.live) < _version(written.live)
+    return _version(view.live) < _version(answered.live)
 
 
 def _version(live: LiveChannel) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from tuner.errors import RefusedError
 from tuner.model.happening import Happening
 from tuner.model.override import Resolved
 from tuner.model.reading import Readings
@@ -72,6 +73,19 @@ class Records(Protocol):
         ...
 
 
+class AlteredError(RefusedError):
+    """A write took effect, and not as asked: admission webhooks may have their own idea.
+
+    Attributes:
+        answer: The workload as the API server answered it: a part of the change may stand.
+    """
+
+    def __init__(self, message: str, answer: Workload) -> None:
+        """Keep the answer beside the words."""
+        super().__init__(message)
+        self.answer = answer
+
+
 class Actuator(Protocol):
     """The one way to change a workload."""
 
@@ -89,6 +103,7 @@ class Actuator(Protocol):
         Raises:
             ConflictError: It changed since it was fetched; nothing was written.
             GoneError: It does not exist.
+            AlteredError: The API server made something else of it.
             ClusterError: It was not written, or it is not known whether it was.
         """
         ...

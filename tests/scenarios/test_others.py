@@ -9,8 +9,10 @@ from tests.scenarios.worlds import BUSY, POLICY, SHORT, Stage, hold_of, key_of
 from tuner.model.decision import Hold
 from tuner.model.happening import SourceFound, SourceLost
 from tuner.model.reason import Reason
-from tuner.model.trial import Phase, Verdict
-from tuner.model.workload import GOGC, Workload, WorkloadKey
+from tuner.model.record import AppliedSetting
+from tuner.model.trial import Change, Phase, Setting, Verdict
+from tuner.model.workload import GOGC, GOMEMLIMIT, Workload, WorkloadKey
+from tuner.ports import AlteredError
 from tuner.simulation import SimulatedCluster
 
 WINDOW = POLICY.timing.rate_window_seconds
@@ -41,6 +43,26 @@ class Meddler:
             self._times -= 1
             self._act(key)
         return fetched
+
+
+class Webhook:
+    """An admission webhook that makes something else of every GOMEMLIMIT."""
+
+    def __init__(self, cluster: SimulatedCluster) -> None:
+        self._cluster = cluster
+
+    def write(self, workload: Workload, change: Change, cause: str) -> Workload:
+        settings = tuple(
+            Setting(each.name, each.before, "800MiB") if each.name == GOMEMLIMIT else each
+            for each in change.settings
+        )
+        answer = self._cluster.write(workload, Change(change.container, settings), cause)
+        if settings != change.settings:
+            raise AlteredError("asked for another GOMEMLIMIT", answer)
+        return answer
+
+    def clear_cause(self, workload: Workload) -> None:
+        self._cluster.clear_cause(workload)
 
 
 @pytest.mark.parametrize("minutes", [2, 10])
@@ -165,6 +187,28 @@ def test_what_others_did_just_before_the_write_counts(value: str | None, reason:
     assert hold_of(stage) is reason
     assert stage.writes() == 0
     assert stage.gogc() == value
+
+
+@pytest.mark.parametrize("lagging", [False, True], ids=["seen at once", "seen late"])
+@pytest.mark.parametrize("harm", [0.0, 0.3e-3], ids=["harmless", "harmful"])
+def test_what_a_webhook_left_of_a_change_is_ours_and_tried(harm: float, *, lagging: bool) -> None:
+    stage = Stage(replace(BUSY, harm=lambda gogc: harm if gogc > 100 else 0.0))
+    stage.meddle(actuator=Webhook(stage.cluster))
+    stage.until(ready)
+    if lagging:
+        stage.cluster.freeze_view()
+    stage.until(lambda stage: stage.writes() > 0)
+    assert hold_of(stage) is Reason.WRITE_REFUSED
+    stage.run(1)
+    stage.cluster.thaw_view()
+    record = stage.record()
+    assert record is not None
+    assert record.applied is not None
+    assert record.applied.settings == (AppliedSetting(GOGC, "200", None),)
+    stage.until_verdict()
+    assert stage.verdicts() == [Verdict.REGRESSED if harm else Verdict.CONFIRMED]
+    stage.run(20)
+    assert stage.gogc() == (None if harm else "200")
 
 
 def test_two_services_of_a_namespace_are_never_rolled_out_at_once() -> None:

@@ -12,6 +12,7 @@ from tuner.cluster.wellformed import require_well_formed
 from tuner.cluster.workload import ANNOTATION_PREFIX, CHANGE_CAUSE, tuned_names
 from tuner.errors import RefusedError
 from tuner.model.workload import BARRIER_ENV, CAUSE_PREFIX, FIELD_MANAGER
+from tuner.ports import AlteredError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,8 +46,9 @@ class ClusterActuator:
         Raises:
             ConflictError: It changed since it was fetched; nothing was written.
             GoneError: It does not exist.
-            RefusedError: The value is malformed, there is no such container or channel, the API
-                server refused, or its answer shows something else than what was asked for.
+            AlteredError: The API server's answer shows something else than what was asked for.
+            RefusedError: The value is malformed, there is no such container or channel, or the API
+                server refused.
             UnavailableError: It is not known whether it was written.
         """
         _check(workload, change)
@@ -145,7 +147,8 @@ def _compare(answer: Workload, change: Change) -> None:
             as_asked = entry is not None and (entry.value, entry.count) == (move.after, 1)
         if not as_asked:
             found = "nothing" if entry is None else repr(entry.value)
-            raise RefusedError(
+            raise AlteredError(
                 f"{answer.key}: asked for {move.name}={move.after or 'unset'} in container "
-                f"{change.container!r}, the API server's answer has {found}"
+                f"{change.container!r}, the API server's answer has {found}",
+                answer,
             )

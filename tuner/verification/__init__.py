@@ -1,7 +1,14 @@
 """Trials: every change is compared with the state before it, and taken back when it did harm."""
 
 from tuner.verification.learning import learn_kill
-from tuner.verification.progress import Progress, View, abandoned, advance, patched
+from tuner.verification.progress import (
+    Progress,
+    View,
+    abandoned,
+    advance,
+    patched,
+    patched_in_part,
+)
 from tuner.verification.windows import Windows, level, observe
 
 __all__ = [
@@ -14,4 +21,5 @@ __all__ = [
     "level",
     "observe",
     "patched",
+    "patched_in_part",
 ]

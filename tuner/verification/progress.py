@@ -11,9 +11,9 @@ from tuner.model.policy import LatencyQuantile, Policy
 from tuner.model.reason import Reason
 from tuner.model.record import Applied, Record, applied
 from tuner.model.signals import Signals
-from tuner.model.trial import Level, Outcome, Phase, Setting, Trial, Verdict
+from tuner.model.trial import Change, Level, Outcome, Phase, Setting, Trial, Verdict
 from tuner.model.tuning import Prediction
-from tuner.model.workload import GOGC, GOMEMLIMIT, Rollout, Workload
+from tuner.model.workload import FIELD_MANAGER, GOGC, GOMEMLIMIT, Rollout, Workload
 from tuner.verification.learning import learn, learn_kill
 from tuner.verification.verdict import Judgement, comparable, judge, latency_change
 from tuner.verification.windows import Windows, level
@@ -139,26 +139,64 @@ def patched(record: Record, trial: Trial, now: float) -> Record:
     )
 
 
-def abandoned(record: Record, trial: Trial, now: float, why: str) -> Progress:
-    """The record after a plan that was not carried out."""
-    return _end(record, trial, now, Judgement(Verdict.VOID, f"not written: {why}", None))
+def patched_in_part(record: Record, trial: Trial, workload: Workload, now: float) -> Record | None:
+    """The record where an admission webhook made something else of a part of the change.
+
+    The trial goes on with the moves that stand; what became of the others is not ours.
+
+    Returns:
+        None where no move stands.
+    """
+    standing = _standing(trial.change, workload)
+    if standing is None:
+        return None
+    return patched(record, msgspec.structs.replace(trial, change=standing), now)
+
+
+def abandoned(record: Record, trial: Trial, workload: Workload, now: float, why: str) -> Progress:
+    """The record after a plan that is given up; what of it stands all the same is ours."""
+    standing = _standing(trial.change, workload)
+    if standing is None:
+        return _end(record, trial, now, Judgement(Verdict.VOID, f"not written: {why}", None))
+    record = msgspec.structs.replace(record, applied=applied(record.applied, standing, now))
+    words = f"{why}; written before: {standing}"
+    return _end(record, trial, now, Judgement(Verdict.VOID, words, None))
 
 
 def _planned(record: Record, trial: Trial, view: View) -> Progress:
     """A plan found in the record: its write was cut short, and may or may not have happened."""
-    now, container = view.now, view.workload.container(trial.change.container)
-    if container is None or view.workload.template_digest != trial.template_digest:
-        return abandoned(record, trial, now, "the pod template changed")
+    now, workload = view.now, view.workload
+    container = workload.container(trial.change.container)
+    if container is None or workload.template_digest != trial.template_digest:
+        return abandoned(record, trial, workload, now, "the pod template changed")
     moves = trial.change.settings
     if all(container.literal(each.name) == each.after for each in moves):
         return Progress(patched(record, trial, now))
+    in_part = patched_in_part(record, trial, workload, now)
+    if in_part is not None:
+        return Progress(in_part)
     for each in moves:
         if container.literal(each.name) != each.before:
-            return abandoned(record, trial, now, f"{each.name} was changed by someone else")
+            why = f"{each.name} was changed by someone else"
+            return abandoned(record, trial, workload, now, why)
     expires = trial.reason is not Reason.ROLLBACK  # harm does not pass with time
     if expires and now - trial.started_at > view.policy.timing.plan_lifetime_seconds:
-        return abandoned(record, trial, now, "the plan is too old")
+        return abandoned(record, trial, workload, now, "the plan is too old")
     return Progress(record)
+
+
+def _standing(change: Change, workload: Workload) -> Change | None:
+    """The moves of a change whose values are there in our name; None where none is."""
+    container = workload.container(change.container)
+    entries = {} if container is None else container.env
+    moves = tuple(
+        each
+        for each in change.settings
+        if (entry := entries.get(each.name)) is not None
+        and entry.value == each.after
+        and FIELD_MANAGER in entry.owners
+    )
+    return Change(change.container, moves) if moves else None
 
 
 def _taken_away(applied: Applied, workload: Workload) -> bool:

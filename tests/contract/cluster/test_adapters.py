@@ -36,6 +36,7 @@ from tuner.model.reason import Reason
 from tuner.model.record import Record, Verb
 from tuner.model.trial import Change, Setting
 from tuner.model.workload import Kind, Mode, Workload, WorkloadKey
+from tuner.ports import AlteredError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -311,13 +312,14 @@ def test_a_container_that_is_not_there_is_not_added(
         ([{"name": "GOGC", "value": "50"}], moved("200", None)),
     ],
 )
-def test_an_answer_that_shows_something_else_is_a_refusal(
+def test_an_answer_that_shows_something_else_is_a_refusal_that_carries_it(
     server: FakeApiServer, side: Callable[..., Side], env: list[Any], change: Change
 ) -> None:
-    server.on("PATCH", WEB, json_reply(deployment(env=env)))
+    server.on("PATCH", WEB, json_reply(deployment(version=21, env=env)))
     opened = side()
-    with pytest.raises(RefusedError, match="the API server's answer has"):
+    with pytest.raises(AlteredError, match="the API server's answer has") as caught:
         opened.actuator.write(opened.web, change, "x")
+    assert caught.value.answer.resource_version == "21"
 
 
 def test_a_conflict_is_told_as_one(server: FakeApiServer, side: Callable[..., Side]) -> None:

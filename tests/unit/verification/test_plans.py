@@ -4,6 +4,7 @@ import pytest
 
 from tests.examples import (
     NOW,
+    OURS,
     applied_gogc,
     container,
     moved,
@@ -15,13 +16,16 @@ from tests.examples import (
 )
 from tuner.model.reason import Reason
 from tuner.model.record import Record
-from tuner.model.trial import Phase, Verdict
-from tuner.model.workload import Workload
+from tuner.model.trial import Change, Phase, Setting, Verdict
+from tuner.model.workload import GOGC, GOMEMLIMIT, EnvEntry, Workload
 from tuner.verification import Progress, View, Windows, abandoned, advance, patched
 
 PLANNED = record(trial=trial())
 BACK = trial(change=moved("200", None), reason=Reason.ROLLBACK, baseline=None)
 APPLIED = applied_gogc("200", at=NOW - 900)
+BOTH = trial(
+    change=Change("app", (Setting(GOGC, None, "200"), Setting(GOMEMLIMIT, None, "900MiB")))
+)
 
 
 def found(of: Record, subject: Workload, now: float = NOW + 10) -> Progress:
@@ -111,9 +115,37 @@ def test_a_rollback_that_was_not_written_does_not_expire() -> None:
 
 
 def test_an_abandoned_plan_ends_void_with_its_reason() -> None:
-    progress = abandoned(PLANNED, trial(), NOW, "the API server refused it")
+    progress = abandoned(PLANNED, trial(), workload(), NOW, "the API server refused it")
     assert progress.ended is not None
     assert progress.ended.verdict is Verdict.VOID
     assert progress.ended.detail == "not written: the API server refused it"
     assert progress.ended.measured_saving_ratio is None
     assert progress.record.trial is None
+
+
+@pytest.mark.parametrize("limit", [None, "500MiB"], ids=["dropped", "rewritten"])
+def test_of_a_plan_that_was_written_in_part_that_part_is_tried(limit: str | None) -> None:
+    env = {GOGC: OURS}
+    if limit is not None:
+        env[GOMEMLIMIT] = EnvEntry(limit, owners=("gc-tuner",))
+    after = found(record(trial=BOTH), workload(containers=(container(env=env),))).record
+    assert after.applied == applied_gogc("200", at=NOW + 10)
+    assert after.trial is not None
+    assert after.trial.phase is Phase.ROLLING_OUT
+    assert after.trial.change == moved(None, "200"), "a rollback leaves the rest alone"
+
+
+def test_a_value_that_somebody_else_wrote_is_no_part_of_a_plan() -> None:
+    theirs = container(env={GOGC: EnvEntry("200", owners=("helm",))})
+    progress = found(record(trial=BOTH), workload(containers=(theirs,)))
+    assert progress.record.applied is None
+    assert progress.ended is not None
+
+
+def test_what_of_an_abandoned_plan_stands_is_kept_on_record_with_what_stood_there_before() -> None:
+    progress = abandoned(PLANNED, trial(), workload_with("200"), NOW, "the label changed")
+    assert progress.record.applied == applied_gogc("200")
+    assert progress.record.trial is None
+    assert progress.ended is not None
+    assert progress.ended.verdict is Verdict.VOID
+    assert progress.ended.detail == "the label changed; written before: GOGC unset -> 200"
