@@ -50,7 +50,7 @@ from tuner.ports import (
     Overrides,
     Records,
 )
-from tuner.verification import Windows, abandoned, patched, patched_in_part
+from tuner.verification import Windows, abandoned, found_patched, patched
 
 WRITE_ATTEMPTS = 3
 """How often a change is tried anew on a workload that moves under our hands."""
@@ -303,7 +303,7 @@ class Loop:
         hold = _hold_for(error)
         if isinstance(error, AlteredError):
             self._seen[assessment.workload.key].answered = error.answer
-            record = patched_in_part(assessment.record, trial, error.answer, now)
+            record = found_patched(assessment.record, trial, error.answer, now)
             if record is not None:
                 return _held(replace(assessment, record=record), hold)
         if hold.reason is Reason.CLUSTER_UNAVAILABLE:

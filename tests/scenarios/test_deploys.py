@@ -9,6 +9,8 @@ from tests.scenarios.worlds import BUSY, Stage
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
 from tuner.model.trial import Phase, Verdict
+from tuner.model.workload import GOGC
+from tuner.simulation import Fault
 
 PHASES = [Phase.ROLLING_OUT, Phase.SETTLING, Phase.MEASURING]
 
@@ -31,6 +33,22 @@ def test_an_undo_in_the_middle_of_a_trial_is_respected(phase: Phase) -> None:
     stage.run(35)
     assert stage.writes(since=undone) == 0
     assert stage.gogc() is None
+
+
+def test_what_was_written_just_before_a_death_and_a_deploy_is_still_known_to_be_ours() -> None:
+    stage = Stage(BUSY)
+    stage.cluster.faults.append(Fault.DEATH_AFTER)
+    stage.until(lambda stage: not stage.cluster.faults)
+    stage.cluster.change_template(stage.key, "next release")
+    stage.until_verdict()
+    assert stage.verdicts() == [Verdict.VOID]
+    record = stage.record()
+    assert record is not None
+    assert record.applied is not None
+    assert record.applied.settings[0].prior is None
+    stage.cluster.set_env(stage.key, GOGC, None)
+    stage.run(20)
+    assert hold_of(stage) is Reason.REVERTED_BY_OTHER
 
 
 @pytest.mark.parametrize("behind", [2, 20])

@@ -6,8 +6,8 @@ from tuner.verification.progress import (
     View,
     abandoned,
     advance,
+    found_patched,
     patched,
-    patched_in_part,
 )
 from tuner.verification.windows import Windows, level, observe
 
@@ -17,9 +17,9 @@ __all__ = [
     "Windows",
     "abandoned",
     "advance",
+    "found_patched",
     "learn_kill",
     "level",
     "observe",
     "patched",
-    "patched_in_part",
 ]

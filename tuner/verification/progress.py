@@ -139,14 +139,19 @@ def patched(record: Record, trial: Trial, now: float) -> Record:
     )
 
 
-def patched_in_part(record: Record, trial: Trial, workload: Workload, now: float) -> Record | None:
-    """The record where an admission webhook made something else of a part of the change.
+def found_patched(record: Record, trial: Trial, workload: Workload, now: float) -> Record | None:
+    """The record once the workload is found to carry the trial's values, or a part of them.
 
-    The trial goes on with the moves that stand; what became of the others is not ours.
+    Where an admission webhook made something else of a part, the trial goes on with the moves that
+    stand; what became of the others is not ours.
 
     Returns:
         None where no move stands.
     """
+    container = workload.container(trial.change.container)
+    moves = trial.change.settings
+    if container is not None and all(container.literal(each.name) == each.after for each in moves):
+        return patched(record, trial, now)
     standing = _standing(trial.change, workload)
     if standing is None:
         return None
@@ -166,16 +171,14 @@ def abandoned(record: Record, trial: Trial, workload: Workload, now: float, why:
 def _planned(record: Record, trial: Trial, view: View) -> Progress:
     """A plan found in the record: its write was cut short, and may or may not have happened."""
     now, workload = view.now, view.workload
+    # What is in force is on record before all else; a template that changed since ends it later.
+    found = found_patched(record, trial, workload, now)
+    if found is not None:
+        return Progress(found)
     container = workload.container(trial.change.container)
     if container is None or workload.template_digest != trial.template_digest:
         return abandoned(record, trial, workload, now, "the pod template changed")
-    moves = trial.change.settings
-    if all(container.literal(each.name) == each.after for each in moves):
-        return Progress(patched(record, trial, now))
-    in_part = patched_in_part(record, trial, workload, now)
-    if in_part is not None:
-        return Progress(in_part)
-    for each in moves:
+    for each in trial.change.settings:
         if container.literal(each.name) != each.before:
             why = f"{each.name} was changed by someone else"
             return abandoned(record, trial, workload, now, why)

@@ -71,6 +71,17 @@ def test_a_carried_out_plan_is_taken_up_however_old_it_is() -> None:
     assert after.trial.phase is Phase.ROLLING_OUT
 
 
+def test_a_carried_out_plan_under_another_template_keeps_what_is_applied_and_ends_void() -> None:
+    deployed = workload_with("200", template_digest="other")
+    taken_up = found(PLANNED, deployed).record
+    progress = found(taken_up, deployed, NOW + 25)
+    assert progress.record.applied == applied_gogc("200", at=NOW + 10)
+    assert progress.record.trial is None
+    assert progress.ended is not None
+    assert progress.ended.verdict is Verdict.VOID
+    assert progress.ended.detail == "the pod template changed"
+
+
 def test_the_value_before_the_first_change_is_kept_over_the_next() -> None:
     second = trial(change=moved("200", "330"))
     after = patched(record(applied=APPLIED, trial=second), second, NOW)
