@@ -48,6 +48,14 @@ from tuner.version import VERSION
 
 _STOP_CHECK_SECONDS = 0.1
 _FLUSH_SECONDS = 2.0
+_LASTING = frozenset(
+    {
+        *("http_301", "http_302", "http_303", "http_307", "http_308"),
+        *("http_400", "http_401", "http_403", "http_404", "http_405"),
+        *("malformed", "not_json"),
+    }
+)
+"""Causes of a `SourceError` that has an answer, but none as of a Prometheus that lets us in."""
 _SILENT_INTERVALS = 10
 _SILENT_SECONDS = 300.0
 """A loop that has not ticked for this long, and for that many intervals, is stuck: shorter than
@@ -88,39 +96,69 @@ def access(settings: Settings) -> Access:
     )
 
 
-def require_reachable(access: Access) -> None:
-    """Refuse to start where nothing listens at the address of Prometheus.
+def check_prometheus(access: Access, log: FilteringBoundLogger) -> None:
+    """Ask Prometheus something before the loop does: a wrong address is likeliest at the start.
 
-    At the start a wrong address is likelier than an outage. What listens there may well be late, or
-    answer with an error: that is an outage, and survived.
+    What may pass by itself is an outage, and survived at the start as it is later on: a rollback
+    that is planned needs no figures.
+
+    Args:
+        access: Where Prometheus is and how to get in.
+        log: Told of an outage.
 
     Raises:
-        ConfigError: The name does not resolve, the connection is refused, or TLS fails.
+        ConfigError: Waiting will not help: its name does not resolve, TLS fails, or what answers is
+            no Prometheus or does not let us in.
     """
     with closing(connect(access)) as client:
         try:
             client.custom_query("vector(1)")
         except SourceError as error:
-            if error.cause == "unreachable":
+            if _lasts(error):
                 raise ConfigError(
-                    f"prometheus.url: {access.url} cannot be reached: {_root(error)}: "
-                    "name an address where Prometheus listens, such as http://prometheus:9090"
+                    f"prometheus.url: {access.url} cannot be used: {_words(error)}: name an "
+                    "address where Prometheus answers and lets gc-tuner in, such as "
+                    "http://prometheus:9090"
                 ) from error
+            log.warning(
+                "prometheus does not answer at the start: asked again on every tick",
+                url=access.url,
+                cause=error.cause,
+                detail=_words(error),
+            )
 
 
-def _root(error: BaseException) -> str:
-    """The first cause of an error, as the operating system words it."""
-    while (below := error.__cause__ or error.__context__) is not None:
-        error = below
-    match error:
+def _lasts(error: SourceError) -> bool:
+    """Whether it takes somebody to end it: address, trust or credentials are wrong."""
+    match _first(error):
+        case socket.gaierror(errno=socket.EAI_AGAIN) | ssl.SSLEOFError():
+            return False  # the name server is late, or the connection broke
+        case socket.gaierror() | ssl.SSLError() | ValueError():
+            return True  # the last of them: what no host can be called
+        case _:
+            return error.cause in _LASTING
+
+
+def _words(error: SourceError) -> str:
+    """The error without what the libraries wrap it in."""
+    match first := _first(error):
         case socket.gaierror():
             return "its name does not resolve"
         case ssl.SSLCertVerificationError():
-            return f"its certificate is not trusted: {error.verify_message}"
-        case OSError(errno=int(number)) if not isinstance(error, ssl.SSLError):
+            return f"its certificate is not trusted: {first.verify_message}"
+        case OSError(errno=int(number)) if not isinstance(first, ssl.SSLError):
             return os.strerror(number).lower()
+        case OSError():
+            return " ".join(str(first).split())
         case _:
-            return " ".join(str(error).split())
+            return str(error)
+
+
+def _first(error: BaseException) -> BaseException:
+    """The error that brought about the others."""
+    while (below := error.__cause__ or error.__context__) is not None:
+        error = below
+    return error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,15 +1,17 @@
 import io
+import json
 import socket
 import ssl
 import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from tests.unit.instrumentation.fleet import workload
-from tuner.bootstrap import ClusterSide, Outages, access, ready_loop, require_reachable
+from tuner.bootstrap import ClusterSide, Outages, access, check_prometheus, ready_loop
 from tuner.errors import ConfigError, UnavailableError
 from tuner.instrumentation.log import build_log
 from tuner.model.happening import Happening, TickEnded, TickFailed
@@ -138,18 +140,18 @@ def test_ticks_are_seen_at_the_http_endpoints_while_the_loop_is_open() -> None:
         socket.create_connection(("127.0.0.1", port), 5).close()
 
 
-@pytest.fixture
-def unwell() -> Iterator[int]:
-    """Port of a server that answers every request with 503."""
+@contextmanager
+def answering(answer: bytes) -> Iterator[int]:
+    """Port of a server that gives the same answer to every request."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=_refuse, args=(listener,))
+        thread = threading.Thread(target=_answer, args=(listener, answer))
         thread.start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
 
 
-def _refuse(listener: socket.socket) -> None:
+def _answer(listener: socket.socket, answer: bytes) -> None:
     while True:
         try:
             connection, _ = listener.accept()
@@ -157,20 +159,85 @@ def _refuse(listener: socket.socket) -> None:
             return
         with connection:
             connection.recv(4096)
-            connection.sendall(b"HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n")
+            connection.sendall(answer)
 
 
-def test_at_the_start_what_listens_may_be_unwell(unwell: int) -> None:
-    require_reachable(Access(url=f"http://127.0.0.1:{unwell}", timeout_seconds=5))
+def http(status: int, body: str = "") -> bytes:
+    """An answer of a web server."""
+    return f"HTTP/1.1 {status} It\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
-def test_at_the_start_what_speaks_no_tls_is_refused(unwell: int) -> None:
-    with pytest.raises(ConfigError, match=r"cannot be reached: .*: name an address") as caught:
-        require_reachable(Access(url=f"https://127.0.0.1:{unwell}", timeout_seconds=5))
+def checked(url: str) -> str:
+    """What the log says once Prometheus was checked."""
+    told = io.StringIO()
+    check_prometheus(
+        Access(url=url, timeout_seconds=5), build_log(json=True, level="info", stream=told)
+    )
+    return told.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (http(503), "http_503"),
+        (http(429), "http_429"),
+        (http(200, '{"status": "error", "errorType": "timeout"}'), "status_error"),
+        (b"", "unreachable"),
+    ],
+)
+def test_an_outage_at_the_start_is_told_and_survived(answer: bytes, cause: str) -> None:
+    with answering(answer) as port:
+        told = json.loads(checked(f"http://127.0.0.1:{port}"))
+    assert (told["level"], told["cause"]) == ("warning", cause)
+
+
+def test_a_prometheus_that_answers_at_the_start_is_not_spoken_of() -> None:
+    good = '{"status": "success", "data": {"resultType": "vector", "result": []}}'
+    with answering(http(200, good)) as port:
+        assert checked(f"http://127.0.0.1:{port}") == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (http(401), "HTTP 401"),
+        (http(403, "no"), "HTTP 403: no"),
+        (http(404, "nothing here"), "HTTP 404: nothing here"),
+        (http(302), "HTTP 302"),
+        (http(200, "<title>Sign in</title>"), "no JSON: <title>Sign in</title>"),
+        (http(200, "[]"), "no answer of Prometheus: Expected `object`, got `array`"),
+    ],
+)
+def test_what_answers_as_no_usable_prometheus_at_the_start_is_refused(
+    answer: bytes, words: str
+) -> None:
+    with answering(answer) as port:
+        url = f"http://127.0.0.1:{port}"
+        with pytest.raises(ConfigError) as caught:
+            checked(url)
+    assert str(caught.value) == (
+        f"prometheus.url: {url} cannot be used: {words}: name an address where Prometheus answers "
+        "and lets gc-tuner in, such as http://prometheus:9090"
+    )
+
+
+def test_at_the_start_what_speaks_no_tls_is_refused() -> None:
+    with answering(http(400)) as port, pytest.raises(ConfigError, match="cannot be used") as caught:
+        checked(f"https://127.0.0.1:{port}")
     cause: BaseException | None = caught.value
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
     assert cause is not None
+
+
+def test_at_the_start_a_name_that_does_not_resolve_is_refused() -> None:
+    try:
+        socket.getaddrinfo("nowhere.invalid", 9090)
+    except socket.gaierror as error:
+        if error.errno == socket.EAI_AGAIN:
+            pytest.skip("no name server answers here, which is an outage")
+    with pytest.raises(ConfigError, match="cannot be used: its name does not resolve: name an"):
+        checked("http://nowhere.invalid:9090")
 
 
 def test_without_an_address_of_prometheus_the_message_names_all_ways_to_set_it() -> None:

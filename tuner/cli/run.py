@@ -10,7 +10,7 @@ import typer
 from prometheus_client import disable_created_metrics
 from rich.console import Console
 
-from tuner.bootstrap import Outages, access, logger, open_cluster, ready_loop, require_reachable
+from tuner.bootstrap import Outages, access, check_prometheus, logger, open_cluster, ready_loop
 from tuner.cli.termination import stop_event
 from tuner.instrumentation.table import TableObserver
 from tuner.schedule import Clocks, tick_until
@@ -51,7 +51,7 @@ def run(  # noqa: PLR0913 - one argument a flag
     """Watch the cluster's Go services and tune those that asked for it, until told to stop.
 
     Exit codes: 0 when told to stop, 2 when the configuration cannot be used, 3 when --once found no
-    Prometheus or no cluster.
+    Prometheus or no cluster. Without --once, either that is down at the start is waited for.
     """
     flags = _flags(
         {
@@ -77,9 +77,9 @@ def _flags(given: dict[tuple[str, str], tuple[str, object]]) -> Flags:
 
 
 def _run(settings: Settings, stop: threading.Event, *, dry_run: bool, once: bool) -> int:
-    require_reachable(access(settings))
-    disable_created_metrics()  # type: ignore[no-untyped-call] # one more series for each counter
     log = logger(settings)
+    check_prometheus(access(settings), log)
+    disable_created_metrics()  # type: ignore[no-untyped-call] # one more series for each counter
     outages = Outages()
     table = TableObserver(Console())
     observers = (outages, table) if dry_run or once else (outages,)

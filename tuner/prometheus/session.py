@@ -24,7 +24,7 @@ from typing import Any, Literal
 import msgspec
 import requests
 from requests.auth import AuthBase
-from urllib3.exceptions import MaxRetryError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
 
 from tuner.errors import SourceError
 from tuner.prometheus.access import Access
@@ -129,13 +129,13 @@ class PrometheusSession(requests.Session):
             # The whole query stands before the reason in the words of the former.
             reason = cause.reason if isinstance(cause, MaxRetryError) else cause
             raise SourceError("unreachable", _excerpt(f"{reason}")) from error
-        except OSError as error:
-            # The library looks for the certificates' files anew on each request.
+        except (OSError, HTTPError) as error:
+            # Certificates' files are looked for anew on each request; a host may be no name at all.
             raise SourceError("unreachable", _excerpt(f"{error}")) from error
         if response.status_code != requests.codes.ok:
-            raise SourceError(
-                f"http_{response.status_code}", f"HTTP {response.status_code}: {_refusal(body)}"
-            )
+            status = f"HTTP {response.status_code}"
+            words = ": ".join(filter(None, [status, _refusal(body)]))
+            raise SourceError(f"http_{response.status_code}", words)
         return VectorResponse(_vector(body))
 
     def _late(self) -> SourceError:

@@ -1,3 +1,5 @@
+import json
+import logging
 import signal
 import socket
 import subprocess
@@ -15,6 +17,8 @@ from tuner.version import VERSION
 def outcome(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     """Exit code of the command."""
     monkeypatch.setattr(sys, "argv", ["gc-tuner", *arguments])
+    # The command takes the root logger for the process; put back, it ends with the test.
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     with pytest.raises(SystemExit) as ended:
         main()
     return ended.value.code if isinstance(ended.value.code, int) else 0
@@ -41,7 +45,11 @@ def test_the_version_is_printed(
         ("", ("--prometheus-url", "nowhere"), "--prometheus-url: 'nowhere' is not a URL: write"),
         ("", ("--kubeconfig", "/absent"), "--kubeconfig: /absent cannot be read: no such file"),
         ("", ("--config", "absent.yaml"), "absent.yaml: no such file: name an existing one"),
-        ("", ("--prometheus-url", "http://nowhere.invalid:9090"), "its name does not resolve"),
+        (
+            "",
+            ("--prometheus-url", "http://a..b:9090"),
+            "http://a..b:9090 cannot be used: Failed to",
+        ),
     ],
 )
 def test_a_bad_configuration_is_one_line_and_exit_code_2(
@@ -72,17 +80,25 @@ def test_each_problem_has_a_line_of_its_own(
     assert [line.split(":")[2].strip() for line in lines] == ["interval", "warmUp"]
 
 
-def test_a_prometheus_that_refuses_the_connection_at_the_start_is_a_bad_configuration(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_without_prometheus_and_cluster_one_tick_is_taken_and_ends_with_exit_code_3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    assert outcome(monkeypatch, "run", "--once", "--prometheus-url", url) == 2
-    assert capsys.readouterr().err == (
-        f"gc-tuner: prometheus.url: {url} cannot be reached: connection refused: "
-        "name an address where Prometheus listens, such as http://prometheus:9090\n"
-    )
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    kubeconfig = {
+        "clusters": [{"name": "it", "cluster": {"server": url}}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": ""}}],
+        "current-context": "it",
+    }
+    cluster, config = tmp_path / "kubeconfig", tmp_path / "config.yaml"
+    cluster.write_text(json.dumps(kubeconfig), encoding="utf-8")
+    config.write_text("{kubernetes: {timeout: 100ms}, log: {format: json}}", encoding="utf-8")
+    flags = ("--config", str(config), "--kubeconfig", str(cluster), "--prometheus-url", url)
+    assert outcome(monkeypatch, "run", "--once", *flags) == 3
+    first, *_ = map(json.loads, capsys.readouterr().err.splitlines())
+    assert first["level"] == "warning"
+    assert first["event"].startswith("prometheus does not answer at the start")
+    assert (first["url"], first["detail"]) == (url, "connection refused")
 
 
 _TOLD_TO_STOP = """
