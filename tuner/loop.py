@@ -287,7 +287,11 @@ class Loop:
             written = self._write(assessment.workload, trial)
         except ClusterError as error:
             self._tell(WriteFailed(now, key, "workload", str(error)))
-            return replace(assessment, decision=_hold_for(error))
+            hold = _hold_for(error)
+            if hold.reason is Reason.CLUSTER_UNAVAILABLE:
+                # It may stand there: what stood there before is right in either case.
+                assessment = replace(assessment, record=record)
+            return replace(assessment, decision=hold)
         if isinstance(written, Hold):
             return replace(assessment, decision=written)
         seen = self._seen[key]

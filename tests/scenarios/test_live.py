@@ -14,7 +14,7 @@ from tuner.model.reading import Quantity
 from tuner.model.reason import Reason
 from tuner.model.trial import Phase, Verdict
 from tuner.model.workload import BARRIER, FIELD_MANAGER, GOGC, GOMEMLIMIT
-from tuner.simulation import PlantSource, Service, SimulatedCluster
+from tuner.simulation import Fault, PlantSource, Service, SimulatedCluster
 from tuner.simulation.streams import constant, step
 from tuner.simulation.world import BEGINNING
 
@@ -178,6 +178,20 @@ def test_in_an_overload_the_barrier_loop_brings_latency_to_its_target_and_holds_
 
     writes = [tick.at for tick in ticks if tick.wrote]
     assert all(later - earlier >= delay for earlier, later in itertools.pairwise(writes))
+
+
+@pytest.mark.parametrize("fault", [Fault.LOST, Fault.UNANSWERED])
+def test_what_stood_there_before_the_first_threshold_outlives_a_lost_answer(fault: Fault) -> None:
+    stage = Stage(replace(FLOODED, annotations={"latency-target": "20ms"}))
+    stage.cluster.faults.append(fault)
+    stage.until(lambda stage: not stage.cluster.faults)
+    for ticks in (0, 40):
+        stage.run(ticks)
+        record = stage.record()
+        assert record is not None
+        assert record.barrier is not None
+        assert record.barrier.prior == "32"
+    assert record.barrier.threshold != 32
 
 
 @dataclass(frozen=True, slots=True)
