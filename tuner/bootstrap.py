@@ -207,7 +207,8 @@ def open_cluster(
         inventory = ClusterInventory(api, upkeep, names)
         live = LiveConfigMaps(api, upkeep, names)
         pods = PodMirror(api, upkeep, names)
-        fleet = ClusterFleet(inventory, pods, AutoscalerMirror(api, upkeep, names), live)
+        autoscalers = AutoscalerMirror(api, upkeep, names)
+        fleet = ClusterFleet(inventory, pods, autoscalers, live, report)
         records = ClusterRecords(api, upkeep, inventory, names)
         said = settings.overrides
         overrides = OverridesWatch(

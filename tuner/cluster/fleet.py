@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from tuner.cluster.live import LIVE, with_live
 from tuner.cluster.mirror import Mirror
 from tuner.cluster.pods import Pod, running
-from tuner.errors import GoneError
+from tuner.errors import GoneError, UnavailableError
 from tuner.model.workload import Running, Workload, WorkloadKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tuner.cluster.autoscalers import AutoscalerMirror, Autoscalers
     from tuner.cluster.inventory import ClusterInventory
@@ -73,35 +73,65 @@ class ClusterFleet(Mirror):
         pods: PodMirror,
         autoscalers: AutoscalerMirror,
         live: LiveConfigMaps,
+        report: Callable[[str], None],
     ) -> None:
-        """Take the mirrors that are joined; ``start`` and ``stop`` are theirs too."""
+        """Take the mirrors that are joined; ``start`` and ``stop`` are theirs too.
+
+        Args:
+            inventory: The workloads by themselves.
+            pods: Their pods.
+            autoscalers: What scales them.
+            live: The ConfigMaps of the live channel.
+            report: Told of workloads that are left out, in one line each; must not raise.
+        """
         super().__init__(inventory, pods, autoscalers, live)
         self._inventory = inventory
         self._pods = pods
         self._autoscalers = autoscalers
         self._live = live
+        self._report = report
+        self._left_out: Mapping[WorkloadKey, str] = {}
 
     def workloads(self) -> Mapping[WorkloadKey, Workload]:
         """All workloads as last seen, without those being deleted; it does not change any more.
 
-        Live ConfigMaps are asked for only where a workload names one.
+        Live ConfigMaps are asked for only where a workload names one. Where they cannot be seen,
+        that workload is left out: shown without its settings, it would look as if someone had taken
+        them away.
 
         Raises:
-            UnavailableError: A part of it was not listed yet, or is too old to act on.
+            UnavailableError: Another part of it was not listed yet, or is too old to act on.
         """
         workloads = self._inventory.workloads()
-        return FleetView(
-            workloads, self._pods.pods(), self._autoscalers.autoscalers(), self._found(workloads)
-        )
+        live, unseen = self._found(workloads)
+        self._tell(unseen)
+        if unseen:
+            workloads = {key: each for key, each in workloads.items() if key not in unseen}
+        return FleetView(workloads, self._pods.pods(), self._autoscalers.autoscalers(), live)
 
-    def _found(self, workloads: Mapping[WorkloadKey, Workload]) -> dict[WorkloadKey, LiveSettings]:
-        found = {}
+    def _found(
+        self, workloads: Mapping[WorkloadKey, Workload]
+    ) -> tuple[dict[WorkloadKey, LiveSettings], dict[WorkloadKey, str]]:
+        """What live ConfigMaps say, and why some cannot be seen."""
+        found, unseen = {}, {}
         for key, workload in workloads.items():
             name = workload.annotations.get(LIVE)
-            settings = None if name is None else self._live.of(key.namespace, name)
-            if settings is not None:
-                found[key] = settings
-        return found
+            if name is None:
+                continue
+            try:
+                settings = self._live.of(key.namespace, name)
+            except UnavailableError as error:
+                unseen[key] = f"{key}: its live ConfigMap {name} cannot be seen: {error}"
+            else:
+                if settings is not None:
+                    found[key] = settings
+        return found, unseen
+
+    def _tell(self, unseen: Mapping[WorkloadKey, str]) -> None:
+        """Report what was not left out before; the words of an outage change with its age."""
+        for key in unseen.keys() - self._left_out.keys():
+            self._report(unseen[key])
+        self._left_out = unseen
 
     def fetch(self, key: WorkloadKey) -> Workload:
         """The workload, and its live ConfigMap, as they are now; pods and autoscalers as last seen.

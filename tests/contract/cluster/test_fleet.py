@@ -34,6 +34,7 @@ VPAS = "/apis/autoscaling.k8s.io/v1/verticalpodautoscalers"
 CONFIG_MAPS = "/api/v1/configmaps"
 LIVE = "/api/v1/namespaces/shop/configmaps/web-gc"
 NOT_FOUND = refused(404, "NotFound", "not found")
+FORBIDDEN = refused(403, "Forbidden", "cannot list")
 IS_LIVE: dict[str, Any] = {"annotations": {"gc-tuner.io/live": "web-gc"}}
 MIB = 1 << 20
 
@@ -66,6 +67,7 @@ class Cluster:
         }
     )
     opened: list[ClusterFleet] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
 
     def open(self) -> ClusterFleet:
         """A fleet whose mirrors have started."""
@@ -77,6 +79,7 @@ class Cluster:
             PodMirror(self.api, upkeep),
             AutoscalerMirror(self.api, upkeep),
             LiveConfigMaps(self.api, upkeep),
+            self.reported.append,
         )
         self.opened.append(fleet)
         fleet.start()
@@ -167,13 +170,11 @@ def test_a_workload_that_is_gone_is_gone(cluster: Cluster) -> None:
         (PODS, "pods"),
         (HPAS, "horizontalpodautoscalers"),
         (VPAS, "verticalpodautoscalers"),
-        (CONFIG_MAPS, "configmaps"),
     ],
 )
 def test_there_is_no_view_while_a_part_of_it_is_missing(
     cluster: Cluster, path: str, what: str
 ) -> None:
-    cluster.lists[DEPLOYMENTS] = page(deployment(metadata=IS_LIVE), version=20)
     cluster.lists[path] = Hang()
     fleet = cluster.open()
     cluster.server.wait_asked("WATCH", len(cluster.lists) - 1)
@@ -183,7 +184,41 @@ def test_there_is_no_view_while_a_part_of_it_is_missing(
 
 
 def test_live_config_maps_that_no_workload_names_are_not_waited_for(cluster: Cluster) -> None:
-    cluster.lists[CONFIG_MAPS] = refused(403, "Forbidden", "cannot list")
+    cluster.lists[CONFIG_MAPS] = FORBIDDEN
     fleet = cluster.open()
     cluster.server.wait_asked("WATCH", len(cluster.lists) - 1)
     assert list(fleet.workloads()) == [KEY]
+
+
+@pytest.mark.parametrize(
+    ("answer", "times", "why"),
+    [
+        (FORBIDDEN, 2, "configmaps: not listed yet: list configmaps: 403 Forbidden: cannot list"),
+        (Hang(), 1, "configmaps: not listed yet"),
+    ],
+)
+def test_where_live_config_maps_cannot_be_seen_the_workloads_that_name_one_are_left_out_alone(
+    cluster: Cluster, answer: Reply | Hang, times: int, why: str
+) -> None:
+    live = deployment("live", metadata=IS_LIVE)
+    cluster.lists[DEPLOYMENTS] = page(deployment(), live, version=20)
+    cluster.lists[CONFIG_MAPS] = answer
+    fleet = cluster.open()
+    cluster.server.wait_asked("WATCH", len(cluster.lists) - 1)
+    cluster.server.wait_asked("GET", times, CONFIG_MAPS)
+    assert list(fleet.workloads()) == list(fleet.workloads()) == [KEY]
+    (said,) = cluster.reported
+    assert said == f"shop/Deployment/live: its live ConfigMap web-gc cannot be seen: {why}"
+
+
+def test_a_workload_that_was_left_out_is_back_once_its_live_config_map_is_seen(
+    cluster: Cluster,
+) -> None:
+    cluster.lists[DEPLOYMENTS] = page(deployment(metadata=IS_LIVE), version=20)
+    cluster.lists[CONFIG_MAPS] = FORBIDDEN
+    fleet = cluster.open()
+    cluster.server.wait_asked("WATCH", len(cluster.lists) - 1)
+    assert list(fleet.workloads()) == []
+    cluster.server.on("GET", CONFIG_MAPS, page(live_config_map("150", 15), version=20))
+    assert fleet.wait_synced(10.0)
+    assert fleet.workloads()[KEY].live == LiveChannel("web-gc", "15")
