@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from tuner.control.barrier import BarrierLaw, BarrierState, Seen, advance
-from tuner.control.tier import BARRIER_BASE
+from tuner.control.tier import BARRIER_BASE, barrier_env
 from tuner.guards.orders import orders
 from tuner.guards.ownership import ownership_of
 from tuner.guards.situation import Situation
@@ -19,7 +19,7 @@ from tuner.model.reason import Reason
 from tuner.model.record import Record
 from tuner.model.trial import Change, Phase, Setting, Trial
 from tuner.model.tuning import Prediction
-from tuner.model.workload import BARRIER, BARRIER_ENV, Mode
+from tuner.model.workload import BARRIER, Mode
 
 LAW = BarrierLaw()
 _THRESHOLD = re.compile(r"0*[1-9][0-9]{0,8}")
@@ -82,7 +82,7 @@ def admission(situation: Situation, state: BarrierState) -> Admission:
 def _base(situation: Situation) -> int | None:
     """The threshold without any correction; None where there is no barrier to move."""
     live, annotations = situation.workload.live, situation.workload.annotations
-    if live.trouble if live is not None else BARRIER_ENV not in annotations:
+    if live.trouble if live is not None else barrier_env(annotations) is None:
         return None
     given = situation.container.literal(BARRIER)
     asked = annotations.get(BARRIER_BASE)

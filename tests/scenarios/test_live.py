@@ -190,8 +190,8 @@ def test_what_stood_there_before_the_first_threshold_outlives_a_lost_answer(faul
         record = stage.record()
         assert record is not None
         assert record.barrier is not None
+        assert record.barrier.threshold != 32
         assert record.barrier.prior == "32"
-    assert record.barrier.threshold != 32
 
 
 @dataclass(frozen=True, slots=True)

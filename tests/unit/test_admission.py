@@ -123,6 +123,13 @@ def test_an_env_entry_is_a_barrier_where_an_annotation_names_it() -> None:
     assert admission(theirs, RUNNING).apply is None, "helm's entry is not ours to write"
 
 
+@pytest.mark.parametrize("name", ["MAX INFLIGHT", "GOGC", ""])
+def test_a_name_that_no_env_entry_can_have_is_no_barrier(name: str) -> None:
+    named = workload(annotations={"barrier-env": name, "barrier-base": "40"})
+    ours = container(env={BARRIER: EnvEntry("40", owners=("gc-tuner",))})
+    assert admission(overloaded(workload=named, container=ours), RUNNING).settings == ()
+
+
 def test_an_env_entrys_base_is_what_stood_there_before_the_first_change() -> None:
     named = workload(annotations={"barrier-env": "MAX_IN_FLIGHT"})
     ours = container(env={BARRIER: EnvEntry("30", owners=("gc-tuner",))})

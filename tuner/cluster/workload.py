@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,9 +18,9 @@ from tuner.cluster.rollout import (
     StatefulSetSpec,
     StatefulSetStatus,
 )
+from tuner.control.tier import barrier_env
 from tuner.model.workload import (
     BARRIER,
-    BARRIER_ENV,
     GOGC,
     GOMEMLIMIT,
     Container,
@@ -38,9 +37,6 @@ if TYPE_CHECKING:
 MODE_LABEL = "gc-tuner.io/mode"
 ANNOTATION_PREFIX = "gc-tuner.io/"
 CHANGE_CAUSE = "kubernetes.io/change-cause"
-
-_ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
-"""The names that every version of Kubernetes accepts."""
 
 
 class _Json(msgspec.Struct, frozen=True, rename="camel"):
@@ -140,10 +136,8 @@ def tuned_names(annotations: Mapping[str, str]) -> Mapping[str, str]:
         annotations: The ``gc-tuner.io/`` annotations, without that prefix.
     """
     names = {GOGC: GOGC, GOMEMLIMIT: GOMEMLIMIT}
-    barrier = annotations.get(BARRIER_ENV)
-    if barrier is None or barrier in names or not _ENV_NAME.fullmatch(barrier):
-        return names
-    return {**names, barrier: BARRIER}
+    barrier = barrier_env(annotations)
+    return names if barrier is None else {**names, barrier: BARRIER}
 
 
 def _workload(key: WorkloadKey, found: _Deployment | _StatefulSet) -> Workload:

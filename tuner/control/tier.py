@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from tuner.model.decision import Hold
@@ -9,12 +10,14 @@ from tuner.model.duration import parse_duration
 from tuner.model.override import Override
 from tuner.model.policy import Policy, Profile
 from tuner.model.reason import Reason
-from tuner.model.workload import Workload
+from tuner.model.workload import BARRIER_ENV, GOGC, GOMEMLIMIT, Workload
 
 PROFILE = "profile"
 LATENCY_TARGET = "latency-target"
 BARRIER_BASE = "barrier-base"
 _WHOLE = re.compile(r"0*[1-9][0-9]{0,8}")
+_ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+"""The names that every version of Kubernetes accepts."""
 
 
 def tier_of(workload: Workload, policy: Policy, override: Override) -> Profile | Hold:
@@ -26,6 +29,9 @@ def tier_of(workload: Workload, policy: Policy, override: Override) -> Profile |
     base = workload.annotations.get(BARRIER_BASE, "1")
     if _WHOLE.fullmatch(base) is None:
         return _unusable(BARRIER_BASE, base, "write a whole number of requests, from 1 up")
+    if BARRIER_ENV in workload.annotations and barrier_env(workload.annotations) is None:
+        advice = f"write the name of an env entry, other than {GOGC} and {GOMEMLIMIT}"
+        return _unusable(BARRIER_ENV, workload.annotations[BARRIER_ENV], advice)
     target = override.latency_target_seconds
     if target is None:
         answer = _latency_target(workload)
@@ -45,6 +51,21 @@ def tier_of(workload: Workload, policy: Policy, override: Override) -> Profile |
         gogc_lowest=lowest,
         gogc_highest=override.gogc_highest or max(profile.gogc_highest, lowest),
     )
+
+
+def barrier_env(annotations: Mapping[str, str]) -> str | None:
+    """Name of the env entry that holds the barrier threshold.
+
+    Args:
+        annotations: The ``gc-tuner.io/`` annotations, without that prefix.
+
+    Returns:
+        None where ``gc-tuner.io/barrier-env`` gives it none, or one that it cannot have.
+    """
+    name = annotations.get(BARRIER_ENV)
+    if name is None or name in {GOGC, GOMEMLIMIT} or _ENV_NAME.fullmatch(name) is None:
+        return None
+    return name
 
 
 def _latency_target(workload: Workload) -> float | Hold | None:

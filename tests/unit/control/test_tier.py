@@ -84,6 +84,10 @@ def test_the_latency_objective_is_the_nearest_that_someone_set(
         ({"barrier-base": "0"}, "from 1 up"),
         ({"barrier-base": "-5"}, "from 1 up"),
         ({"barrier-base": "9" * 5000}, "from 1 up"),
+        ({"barrier-env": "MAX INFLIGHT"}, "gc-tuner.io/barrier-env reads 'MAX INFLIGHT': write"),
+        ({"barrier-env": "GOGC"}, "other than GOGC and GOMEMLIMIT"),
+        ({"barrier-env": "GOMEMLIMIT"}, "other than GOGC and GOMEMLIMIT"),
+        ({"barrier-env": ""}, "the name of an env entry"),
         ({"latency-target": "9" * 400 + "s"}, "is too long"),
     ],
 )
