@@ -25,6 +25,4 @@ def stopped(override: Override, now: float) -> Hold | None:
     end = ""
     if override.expires_at is not None:
         end = f"; ends in {override.expires_at - now:.0f} s"
-    return Hold(
-        Reason.FROZEN, f"frozen by override {', '.join(override.entries)}: {override.reason}{end}"
-    )
+    return Hold(Reason.FROZEN, f"frozen by override {override.frozen_by}{end}")

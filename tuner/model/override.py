@@ -20,6 +20,8 @@ class Override:
     """Nothing is written anywhere."""
     frozen: bool = False
     """Nothing is written to this workload."""
+    frozen_by: str = ""
+    """Names and reasons of the entries that freeze it, for people."""
     invalid: str = ""
     """Why nothing may be written: an override that may concern this workload cannot be read."""
     pin_gogc: int | None = None
@@ -45,7 +47,7 @@ class Override:
     profile: str | None = None
     """Tier that wins over the workload's annotation."""
     expires_at: float | None = None
-    """When the first of the entries in force ends; None: none ends by itself."""
+    """When the last of the entries that freeze it ends; None: the freeze does not end by itself."""
 
 
 NONE = Override()

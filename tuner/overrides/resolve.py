@@ -34,12 +34,14 @@ def resolve(book: Book, key: WorkloadKey, now: float, first_seen: Mapping[str, f
     }
     ends = {entry.identity: entry.expires_at(seen.get(entry.identity, now)) for entry in covering}
     in_force = [entry for entry in covering if _lasts(ends[entry.identity], now)]
+    freezing = [entry for entry in in_force if entry.freeze]
     return Resolved(
         override=_combined(
             in_force,
             paused=book.paused,
             invalid=_invalid(book, key),
-            expires_at=_soonest(ends[entry.identity] for entry in in_force),
+            frozen_by=_in_words(freezing),
+            expires_at=_latest([ends[entry.identity] for entry in freezing]),
         ),
         first_seen={**first_seen, **seen} if _forgets_nothing(book) else seen,
     )
@@ -54,8 +56,20 @@ def _lasts(end: float | None, now: float) -> bool:
     return end is None or now < end
 
 
-def _soonest(ends: Iterable[float | None]) -> float | None:
-    return min((end for end in ends if end is not None), default=None)
+def _in_words(entries: Sequence[Entry]) -> str:
+    """Names and reasons; empty without entries."""
+    names = ", ".join(entry.name for entry in entries)
+    return f"{names}: {_reasons(entries)}" if entries else ""
+
+
+def _reasons(entries: Sequence[Entry]) -> str:
+    return "; ".join(entry.reason for entry in entries)
+
+
+def _latest(ends: Sequence[float | None]) -> float | None:
+    """The end of all; None where one has none, or there are none."""
+    known = [end for end in ends if end is not None]
+    return max(known, default=None) if len(known) == len(ends) else None
 
 
 def _invalid(book: Book, key: WorkloadKey) -> str:
@@ -69,7 +83,12 @@ def _invalid(book: Book, key: WorkloadKey) -> str:
 
 
 def _combined(
-    entries: Sequence[Entry], *, paused: bool, invalid: str, expires_at: float | None
+    entries: Sequence[Entry],
+    *,
+    paused: bool,
+    invalid: str,
+    frozen_by: str,
+    expires_at: float | None,
 ) -> Override:
     gogc = _last(entry.pin_gogc for entry in entries)
     memory_limit = _last(entry.pin_memory_limit_bytes for entry in entries)
@@ -77,9 +96,10 @@ def _combined(
     memory_bounds = _unless_pinned(memory_limit, (entry.memory_limit_bounds for entry in entries))
     return Override(
         entries=tuple(entry.name for entry in entries),
-        reason="; ".join(entry.reason for entry in entries),
+        reason=_reasons(entries),
         paused=paused,
-        frozen=any(entry.freeze for entry in entries),
+        frozen=bool(frozen_by),
+        frozen_by=frozen_by,
         invalid=invalid,
         pin_gogc=gogc,
         pin_memory_limit_bytes=memory_limit,

@@ -13,9 +13,10 @@ FREEZE = "frozen by override sale, payments: Weekend of the sale"
 
 def freeze(expires_at: float | None = None) -> Override:
     return Override(
-        entries=("sale", "payments"),
-        reason="Weekend of the sale",
+        entries=("tier", "sale", "payments"),
+        reason="Agreed; Weekend of the sale",
         frozen=True,
+        frozen_by="sale, payments: Weekend of the sale",
         expires_at=expires_at,
     )
 

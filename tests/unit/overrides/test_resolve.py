@@ -12,7 +12,9 @@ from tuner.overrides.resolve import resolve
 MIB = 1 << 20
 ELSEWHERE = WorkloadKey("web", Kind.DEPLOYMENT, "front")
 IT = Override(entries=("it",), reason="why it")
+FROZEN = replace(IT, frozen=True, frozen_by="it: why it")
 BOTH = Override(entries=("it", "that"), reason="why it; why that")
+FROZEN_BOTH = replace(BOTH, frozen=True, frozen_by="it, that: why it; why that")
 
 
 def override(of: Book, key: WorkloadKey = CHECKOUT, now: float = NOW) -> Override:
@@ -27,7 +29,7 @@ def test_nothing_laid_down_is_no_override(of: Book) -> None:
 @pytest.mark.parametrize(
     ("does", "meant"),
     [
-        ("freeze: true", replace(IT, frozen=True)),
+        ("freeze: true", FROZEN),
         (
             "pin: {gogc: 200, memoryLimit: 700MiB, barrier: 300, immediate: true}",
             replace(
@@ -54,8 +56,9 @@ def test_nothing_laid_down_is_no_override(of: Book) -> None:
         ),
         ("profile: critical", replace(IT, profile="critical")),
         ("freeze: true, expires: 2100-01-01T00:00:00Z",
-         replace(IT, frozen=True, expires_at=4_102_444_800)),
-        ("freeze: true, expires: for 2h", replace(IT, frozen=True, expires_at=NOW + 7200)),
+         replace(FROZEN, expires_at=4_102_444_800)),
+        ("freeze: true, expires: for 2h", replace(FROZEN, expires_at=NOW + 7200)),
+        ("profile: critical, expires: for 2h", replace(IT, profile="critical")),
     ],
 )  # fmt: skip
 def test_what_an_entry_says_applies_to_what_it_matches_and_to_nothing_else(
@@ -90,8 +93,9 @@ def test_names_are_matched_by_globs(match: str, *, covers: bool) -> None:
             replace(BOTH, pin_gogc=200, pin_barrier=30),
         ),
         ("freeze: true", "freeze: false, profile: normal",
-         replace(BOTH, frozen=True, profile="normal")),
-        ("freeze: true", "pin: {gogc: 300}", replace(BOTH, frozen=True, pin_gogc=300)),
+         replace(FROZEN_BOTH, frozen_by="it: why it", profile="normal")),
+        ("freeze: true", "pin: {gogc: 300}",
+         replace(FROZEN_BOTH, frozen_by="it: why it", pin_gogc=300)),
         ("pin: {gogc: 200}", "bounds: {gogc: {highest: 100}}", replace(BOTH, pin_gogc=200)),
         ("bounds: {memoryLimit: {highest: 1Mi}}", "pin: {memoryLimit: 2Mi}",
          replace(BOTH, pin_memory_limit_bytes=2 * MIB)),
@@ -112,7 +116,10 @@ def test_names_are_matched_by_globs(match: str, *, covers: bool) -> None:
         ("pin: {gogc: 200}", "pin: {gogc: 300, immediate: true}",
          replace(BOTH, pin_gogc=300, immediate=True)),
         ("freeze: true, expires: for 3h", "freeze: true, expires: for 2h",
-         replace(BOTH, frozen=True, expires_at=NOW + 7200)),
+         replace(FROZEN_BOTH, expires_at=NOW + 10_800)),
+        ("freeze: true, expires: for 3h", "freeze: true", FROZEN_BOTH),
+        ("freeze: true", "profile: normal, expires: for 10m",
+         replace(FROZEN_BOTH, frozen_by="it: why it", profile="normal")),
     ],
 )  # fmt: skip
 def test_of_two_entries_the_later_wins_matter_by_matter(
