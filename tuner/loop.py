@@ -19,6 +19,7 @@ from tuner.errors import (
 )
 from tuner.guards.fleet import admit
 from tuner.guards.freshness import objection_to
+from tuner.guards.orders import stopped
 from tuner.model.decision import Apply, Decision, Hold
 from tuner.model.happening import (
     Assessment,
@@ -34,7 +35,7 @@ from tuner.model.happening import (
     TrialEnded,
     WriteFailed,
 )
-from tuner.model.override import Override
+from tuner.model.override import NONE, Override
 from tuner.model.policy import Policy
 from tuner.model.reading import Quantity
 from tuner.model.reason import OPERATOR_WIDE, Reason
@@ -73,8 +74,8 @@ class _Seen:
     """Since when the record in the cluster has meant something else than ours does."""
     ended: Outcome | None = None
     """Outcome of a trial that is told of once it is on record."""
-    orders: tuple[str, ...] = ()
-    """Names of the overrides that were last in force."""
+    override: Override = NONE
+    """What people had last laid down."""
 
 
 class Loop:
@@ -205,10 +206,11 @@ class Loop:
     def _tell_orders(self, workload: Workload, override: Override, now: float) -> None:
         """Tell of overrides that took the workload, or released it."""
         seen = self._seen[workload.key]
-        before, seen.orders = seen.orders, override.entries
-        if before != seen.orders:
-            taken = tuple(name for name in seen.orders if name not in before)
-            released = tuple(name for name in before if name not in seen.orders)
+        before, after = seen.override.entries, override.entries
+        seen.override = override
+        if before != after:
+            taken = tuple(name for name in after if name not in before)
+            released = tuple(name for name in before if name not in after)
             self._tell(OverridesMoved(now, workload, override, taken, released))
 
     def _act(self, assessment: Assessment, stored: Record | None, now: float) -> Assessment:
@@ -366,7 +368,11 @@ class Loop:
     def _clear_cause(self, assessment: Assessment, now: float) -> None:
         """Take our change-cause away once the rollout is done: its revision keeps a copy."""
         workload = assessment.workload
-        may_write = assessment.mode is Mode.AUTO and not self._policy.dry_run
+        may_write = (
+            assessment.mode is Mode.AUTO
+            and not self._policy.dry_run
+            and stopped(self._seen[workload.key].override, now) is None
+        )
         if not (workload.cause_is_ours and may_write and workload.rollout is Rollout.COMPLETE):
             return
         try:

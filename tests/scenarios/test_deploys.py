@@ -10,6 +10,8 @@ from tuner.model.decision import Hold
 from tuner.model.reason import Reason
 from tuner.model.trial import Phase, Verdict
 from tuner.model.workload import GOGC
+from tuner.overrides.book import Book
+from tuner.overrides.document import read_document
 from tuner.simulation import Fault
 
 PHASES = [Phase.ROLLING_OUT, Phase.SETTLING, Phase.MEASURING]
@@ -148,6 +150,26 @@ def test_a_deleted_workload_leaves_nothing_behind_and_its_successor_begins_anew(
     stage.until_verdict()
     assert stage.verdicts() == [Verdict.CONFIRMED]
     assert stage.writes(since=deployed) == 1
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        "paused: true",
+        "overrides: [{name: calm, match: {namespace: '*', name: busy}, reason: x, freeze: true}]",
+        "overrides: [{name: calm, match: {namespace: '*', name: busy}, reason: x, freeze: maybe}]",
+    ],
+    ids=["paused", "frozen", "invalid"],
+)
+def test_while_people_stop_every_write_the_change_cause_stays(order: str) -> None:
+    stage = Stage(BUSY)
+    stage.until_phase(Phase.ROLLING_OUT)
+    stage.world.book = Book().after(read_document(order))
+    stage.until_verdict()
+    assert stage.writes("change-cause") == 0
+    stage.world.book = Book()
+    stage.run(1)
+    assert stage.writes("change-cause") == 1
 
 
 def test_the_change_cause_goes_once_the_rollout_is_done() -> None:
