@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
@@ -46,6 +47,8 @@ from tuner.settings import LogFormat, Settings
 from tuner.shadow import ShadowActuator, ShadowRecords
 from tuner.version import VERSION
 
+SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+"""Where Kubernetes tells every pod with a service account its namespace."""
 _STOP_CHECK_SECONDS = 0.1
 _FLUSH_SECONDS = 2.0
 _LASTING = frozenset(
@@ -210,14 +213,10 @@ def open_cluster(
         autoscalers = AutoscalerMirror(api, upkeep, names)
         fleet = ClusterFleet(inventory, pods, autoscalers, live, report)
         records = ClusterRecords(api, upkeep, inventory, names)
-        said = settings.overrides
-        overrides = OverridesWatch(
-            api,
-            upkeep,
-            said.namespace or _own_namespace(settings),
-            said.name,
-            read=read_document,
-        )
+        place = settings.overrides.namespace or own_namespace(settings)
+        name = settings.overrides.name
+        log.info("overrides are looked for", config_map=f"{place}/{name}")
+        overrides = OverridesWatch(api, upkeep, place, name, read=read_document)
         mirrors = (fleet, records, overrides)
         for mirror in mirrors:
             stack.callback(mirror.stop)
@@ -237,7 +236,7 @@ def open_cluster(
 
 def _events(api: Api, settings: Settings, report: Callable[[str], None]) -> EventObserver:
     """Who we are comes from the pod's downward API; outside of a pod, from the machine."""
-    namespace = _own_namespace(settings)
+    namespace = own_namespace(settings)
     name = os.environ.get("POD_NAME") or None
     return EventObserver(
         api,
@@ -247,9 +246,23 @@ def _events(api: Api, settings: Settings, report: Callable[[str], None]) -> Even
     )
 
 
-def _own_namespace(settings: Settings) -> str:
-    watched = settings.kubernetes.namespaces
-    return os.environ.get("POD_NAMESPACE") or (watched[0] if watched else "default")
+def own_namespace(settings: Settings, service_account: Path = SERVICE_ACCOUNT_NAMESPACE) -> str:
+    """Where gc-tuner runs; outside of a pod, the first namespace that it looks at.
+
+    With a kubeconfig it may well work on another cluster than the one that its pod is in.
+
+    Args:
+        settings: The settings in force.
+        service_account: The file with the namespace of the pod's service account.
+    """
+    named = os.environ.get("POD_NAMESPACE")
+    if named:
+        return named
+    kubernetes = settings.kubernetes
+    if kubernetes.kubeconfig is None and kubernetes.context is None:
+        with contextlib.suppress(OSError):  # not in a pod, or without a service account
+            return service_account.read_text(encoding="utf-8").strip()
+    return kubernetes.namespaces[0] if kubernetes.namespaces else "default"
 
 
 def _wait_synced(mirrors: Sequence[Mirror], stop: threading.Event, seconds: float) -> None:

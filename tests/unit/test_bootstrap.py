@@ -7,11 +7,19 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
 from tests.unit.instrumentation.fleet import workload
-from tuner.bootstrap import ClusterSide, Outages, access, check_prometheus, ready_loop
+from tuner.bootstrap import (
+    ClusterSide,
+    Outages,
+    access,
+    check_prometheus,
+    own_namespace,
+    ready_loop,
+)
 from tuner.errors import ConfigError, UnavailableError
 from tuner.instrumentation.log import build_log
 from tuner.model.happening import Happening, TickEnded, TickFailed
@@ -245,3 +253,31 @@ def test_without_an_address_of_prometheus_the_message_names_all_ways_to_set_it()
         access(Settings())
     for way in ("--prometheus-url", "GC_TUNER_PROMETHEUS__URL", "--config"):
         assert way in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("pod", "account", "kubernetes", "namespace"),
+    [
+        ("ops", "other", {"namespaces": ("shop",)}, "ops"),
+        ("", "ops\n", {"namespaces": ("shop",)}, "ops"),
+        ("", "ops", {}, "ops"),
+        ("", "elsewhere", {"context": "it", "namespaces": ("shop",)}, "shop"),
+        ("", "elsewhere", {"kubeconfig": Path("it")}, "default"),
+        ("", None, {"namespaces": ("shop", "web")}, "shop"),
+        ("", None, {}, "default"),
+    ],
+)
+def test_our_own_namespace_is_that_of_the_pod_or_its_service_account_if_there_is_one(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pod: str,
+    account: str | None,
+    kubernetes: dict[str, object],
+    namespace: str,
+) -> None:
+    monkeypatch.setenv("POD_NAMESPACE", pod)
+    file = tmp_path / "namespace"
+    if account is not None:
+        file.write_text(account, encoding="utf-8")
+    of = Settings(kubernetes=Settings().kubernetes.model_copy(update=kubernetes))
+    assert own_namespace(of, file) == namespace

@@ -80,7 +80,7 @@ def test_each_problem_has_a_line_of_its_own(
     assert [line.split(":")[2].strip() for line in lines] == ["interval", "warmUp"]
 
 
-def test_without_prometheus_and_cluster_one_tick_is_taken_and_ends_with_exit_code_3(
+def test_without_prometheus_and_cluster_a_run_of_one_tick_says_so_and_ends_with_exit_code_3(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -94,11 +94,13 @@ def test_without_prometheus_and_cluster_one_tick_is_taken_and_ends_with_exit_cod
     cluster.write_text(json.dumps(kubeconfig), encoding="utf-8")
     config.write_text("{kubernetes: {timeout: 100ms}, log: {format: json}}", encoding="utf-8")
     flags = ("--config", str(config), "--kubeconfig", str(cluster), "--prometheus-url", url)
+    monkeypatch.setenv("POD_NAMESPACE", "ops")
     assert outcome(monkeypatch, "run", "--once", *flags) == 3
-    first, *_ = map(json.loads, capsys.readouterr().err.splitlines())
-    assert first["level"] == "warning"
-    assert first["event"].startswith("prometheus does not answer at the start")
-    assert (first["url"], first["detail"]) == (url, "connection refused")
+    warning, overrides, *_ = map(json.loads, capsys.readouterr().err.splitlines())
+    assert warning["level"] == "warning"
+    assert warning["event"].startswith("prometheus does not answer at the start")
+    assert (warning["url"], warning["detail"]) == (url, "connection refused")
+    assert overrides["config_map"] == "ops/gc-tuner-overrides"
 
 
 _TOLD_TO_STOP = """
