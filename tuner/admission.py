@@ -19,7 +19,7 @@ from tuner.model.reason import Reason
 from tuner.model.record import Record
 from tuner.model.trial import Change, Phase, Setting, Trial
 from tuner.model.tuning import Prediction
-from tuner.model.workload import BARRIER, Mode
+from tuner.model.workload import BARRIER, Mode, Workload
 
 LAW = BarrierLaw()
 _THRESHOLD = re.compile(r"0*[1-9][0-9]{0,8}")
@@ -50,14 +50,16 @@ def admission(situation: Situation, state: BarrierState) -> Admission:
         state: What the last tick left.
     """
     still = Admission(state, state, None)
-    base = _base(situation)
-    if base is None or not _may_write(situation):
+    if not (_has_channel(situation.workload) and _may_write(situation)):
         return still
     pin = situation.override.pin_barrier
     if pin is not None:
         given = situation.container.literal(BARRIER)
         moved = None if given == str(pin) else _apply(pin, Reason.PINNED, situation)
         return Admission(BarrierState(), BarrierState(), moved)
+    base = _base(situation)
+    if base is None:
+        return still
     signals, profile = situation.signals, situation.profile
     seen = Seen(
         observed_threshold=signals.barrier_threshold,
@@ -79,13 +81,17 @@ def admission(situation: Situation, state: BarrierState) -> Admission:
     return Admission(state, after, _apply(threshold, Reason.BARRIER, situation))
 
 
+def _has_channel(workload: Workload) -> bool:
+    """Whether there is anything that a threshold can be written to."""
+    if workload.live is not None:
+        return not workload.live.trouble
+    return barrier_env(workload.annotations) is not None
+
+
 def _base(situation: Situation) -> int | None:
-    """The threshold without any correction; None where there is no barrier to move."""
-    live, annotations = situation.workload.live, situation.workload.annotations
-    if live.trouble if live is not None else barrier_env(annotations) is None:
-        return None
+    """The threshold without any correction; None where it is not known."""
     given = situation.container.literal(BARRIER)
-    asked = annotations.get(BARRIER_BASE)
+    asked = situation.workload.annotations.get(BARRIER_BASE)
     text = asked if asked is not None else _before(situation.record, given)
     return int(text) if text is not None and _THRESHOLD.fullmatch(text) else None
 

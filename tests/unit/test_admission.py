@@ -14,7 +14,7 @@ from tuner.model.override import Override
 from tuner.model.reason import Reason
 from tuner.model.record import Applied, AppliedSetting, Barrier
 from tuner.model.trial import Setting
-from tuner.model.workload import BARRIER, EnvEntry, LiveChannel, Mode
+from tuner.model.workload import BARRIER, EnvEntry, LiveChannel, Mode, Workload
 
 LIVE = LiveChannel("cart-gc", "7")
 SLOW = signals(
@@ -96,6 +96,31 @@ def test_a_pin_is_written_as_it_is_and_once() -> None:
     assert answer.apply.reason is Reason.PINNED
     there = container(env={BARRIER: EnvEntry("64")})
     assert admission(overloaded(override=pinned, container=there), RUNNING).apply is None
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [workload(live=LIVE), workload(annotations={"barrier-env": "MAX_IN_FLIGHT"})],
+    ids=["live", "env"],
+)
+def test_a_pin_needs_no_base(subject: Workload) -> None:
+    pinned = Override(pin_barrier=64, entries=("sale",))
+    empty = overloaded(override=pinned, workload=subject, container=container())
+    assert moved(admission(empty, RUNNING)) == (Setting(BARRIER, None, "64"),)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"workload": workload()},
+        {"workload": workload(live=replace(LIVE, trouble="not found"))},
+        {"mode": Mode.RECOMMEND},
+    ],
+    ids=["no channel", "a broken channel", "not to be written"],
+)
+def test_a_pin_needs_a_channel_and_leave_to_write(about: dict[str, Any]) -> None:
+    pinned = Override(pin_barrier=64, entries=("sale",))
+    assert admission(overloaded(override=pinned, **about), RUNNING).apply is None
 
 
 def test_the_base_is_the_annotations_else_what_stood_there_first() -> None:
