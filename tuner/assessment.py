@@ -154,6 +154,23 @@ def assess(
     return Assessed(assessment, unwritten, written, ended)
 
 
+def broken_off(
+    workload: Workload, record: Record | None, policy: Policy, error: Exception
+) -> Assessment:
+    """The answer where a mistake of our own left the workload without one.
+
+    Args:
+        workload: The workload as it is.
+        record: Its record; None where there is none yet.
+        policy: The operator's policy.
+        error: What the mistake led to.
+    """
+    mode = mode_of(workload, policy)
+    hold = Hold(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+    known = Mode.OFF if isinstance(mode, Hold) else mode
+    return _assessment(workload, record, known, _Answer(hold))
+
+
 @dataclass(frozen=True, slots=True)
 class _Subject:
     """What is tuned: a container under a tier, with its signals."""

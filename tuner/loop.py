@@ -2,13 +2,14 @@
 
 import time
 from collections import ChainMap, defaultdict
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar, cast
 
 import msgspec
 
-from tuner.assessment import Assessed, Kept, SourceState, assess, describe
+from tuner.assessment import Assessed, Kept, SourceState, assess, broken_off, describe
 from tuner.errors import (
     ClusterError,
     ConflictError,
@@ -33,6 +34,7 @@ from tuner.model.happening import (
     TickEnded,
     TickFailed,
     TrialEnded,
+    WorkloadFailed,
     WriteFailed,
 )
 from tuner.model.override import NONE, Override
@@ -128,14 +130,33 @@ class Loop:
                 "", frozenset()
             )
             state = SourceState(now, of_workload, self._steady(now), trouble, alerts)
-            assessments[key] = self._assess(workload, records.get(key), state)
+            step = partial(self._assess, workload, records.get(key), state)
+            assessments[key] = self._apart(step, workload, records.get(key), now)
         for key, refusal in admit(assessments, self._policy.guards).items():
             assessments[key] = _held(assessments[key], refusal)
         for key, assessment in assessments.items():
-            assessments[key] = self._act(assessment, records.get(key), now)
+            step = partial(self._act, assessment, records.get(key), now)
+            assessments[key] = self._apart(step, assessment.workload, records.get(key), now)
         for gone in self._seen.keys() - assessments.keys():
             del self._seen[gone]
         return self._tell(TickEnded(now, time.perf_counter() - began, assessments))
+
+    def _apart(
+        self,
+        step: Callable[[], Assessment],
+        workload: Workload,
+        record: Record | None,
+        now: float,
+    ) -> Assessment:
+        """One workload's part of a tick: a mistake of our own in it holds that workload alone.
+
+        What was written ahead stays on record, so that nothing done is forgotten.
+        """
+        try:
+            return step()
+        except Exception as error:  # noqa: BLE001 - a mistake can be any, and the others go on
+            self._tell(WorkloadFailed(now, workload.key, error))
+            return broken_off(workload, record, self._policy, error)
 
     def _read(self, now: float) -> tuple[FleetReadings | None, str]:
         """Figures by workload, or None and why there are none."""
@@ -177,7 +198,7 @@ class Loop:
             by_default = workload.label_mode is None and self._policy.default_mode is not Mode.OFF
             by_label = workload.label_mode not in {None, Mode.OFF}
             if key in records or by_label or (by_default and known):
-                yield self._newest(workload)
+                yield workload
 
     def _newest(self, view: Workload) -> Workload:
         """The view, or the API server's own last answer while the view lags behind it."""
@@ -187,8 +208,8 @@ class Loop:
             return view
         return _as_seen(answered, view)
 
-    def _assess(self, workload: Workload, record: Record | None, source: SourceState) -> Assessment:
-        seen = self._seen[workload.key]
+    def _assess(self, view: Workload, record: Record | None, source: SourceState) -> Assessment:
+        workload, seen = self._newest(view), self._seen[view.key]
         sightings = () if record is None else record.sightings
         first_seen = {each.entry: each.seen_at for each in sightings}
         resolved = self._overrides.of(workload.key, source.at, first_seen)

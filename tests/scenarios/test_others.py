@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.scenarios.worlds import BUSY, POLICY, SHORT, Stage, hold_of, key_of
+from tests.scenarios.worlds import BUSY, POLICY, SHORT, Mistaking, Stage, hold_of, key_of
 from tuner.model.decision import Hold
-from tuner.model.happening import SourceFound, SourceLost
+from tuner.model.happening import SourceFound, SourceLost, WorkloadFailed
 from tuner.model.reason import Reason
 from tuner.model.record import AppliedSetting
 from tuner.model.trial import Change, Phase, Setting, Verdict
@@ -43,6 +43,22 @@ class Meddler:
             self._times -= 1
             self._act(key)
         return fetched
+
+
+class Fumbling:
+    """An actuator that meets a mistake of our own at one workload."""
+
+    def __init__(self, cluster: SimulatedCluster, at: WorkloadKey) -> None:
+        self._cluster = cluster
+        self._at = at
+
+    def write(self, workload: Workload, change: Change, cause: str) -> Workload:
+        if workload.key == self._at:
+            raise ZeroDivisionError("float division by zero")
+        return self._cluster.write(workload, change, cause)
+
+    def clear_cause(self, workload: Workload) -> None:
+        self._cluster.clear_cause(workload)
 
 
 class Webhook:
@@ -237,3 +253,48 @@ def test_one_services_trouble_is_not_the_others() -> None:
     stage.run(300)
     assert stage.gogc() == "280"
     assert stage.writes() == 2
+
+
+def told_of(stage: Stage, key: WorkloadKey) -> list[float]:
+    """When a mistake at a workload was told."""
+    failed = stage.story.of(WorkloadFailed)
+    assert all(each.error.__traceback__ is not None for each in failed)
+    return [each.at for each in failed if each.key == key]
+
+
+@pytest.mark.parametrize("recorded", [False, True], ids=["never seen before", "with a record"])
+def test_a_mistake_of_our_own_in_looking_at_one_service_holds_that_one_alone(
+    *, recorded: bool
+) -> None:
+    sound = replace(BUSY, namespace="two")
+    stage = Stage(BUSY, sound)
+    stage.run(4 if recorded else 0)
+    stage.flawed = True
+    stage.meddle(source=Mistaking(stage.world.source, stage.key))
+    stage.run(60)
+    assert hold_of(stage) is Reason.INTERNAL_ERROR
+    record = stage.record()
+    assert record is not None
+    assert (record.reason, record.message) == (
+        Reason.INTERNAL_ERROR,
+        "ZeroDivisionError: float division by zero",
+    )
+    assert [each.workload.key for each in stage.changes()] == [key_of(sound)]
+    told = told_of(stage, stage.key)
+    assert len(told) == len(set(told)) > 50, "once on every tick"
+    assert told_of(stage, key_of(sound)) == []
+
+
+def test_a_mistake_of_our_own_in_writing_one_service_keeps_its_plan_and_the_others_going() -> None:
+    sound = replace(BUSY, namespace="two")
+    stage = Stage(BUSY, sound)
+    stage.flawed = True
+    stage.meddle(actuator=Fumbling(stage.cluster, stage.key))
+    stage.until(lambda stage: bool(told_of(stage, stage.key)))
+    assert hold_of(stage) is Reason.INTERNAL_ERROR
+    assert stage.phase() is Phase.PLANNED, "it may have been written"
+    assert [each.workload.key for each in stage.changes()] == [key_of(sound)]
+    stage.meddle()
+    stage.until_verdict(2)
+    assert stage.verdicts() == [Verdict.CONFIRMED] * 2
+    assert stage.gogc() == "200"

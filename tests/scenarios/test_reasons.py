@@ -7,7 +7,7 @@ from typing import NoReturn
 import pytest
 from prometheus_client import CollectorRegistry
 
-from tests.scenarios.worlds import BUSY, IDLE, MIB, POLICY, SHORT, Stage, key_of
+from tests.scenarios.worlds import BUSY, IDLE, MIB, POLICY, SHORT, Mistaking, Stage, key_of
 from tuner.errors import RefusedError
 from tuner.instrumentation.metrics import MetricsObserver
 from tuner.model.policy import GuardRules, Policy
@@ -179,6 +179,11 @@ def alarm(stage: Stage) -> None:
     stage.world.source.alerts = {"default": frozenset({"Burning"})}
 
 
+def mistake(stage: Stage) -> None:
+    stage.flawed = True
+    stage.meddle(source=Mistaking(stage.world.source, stage.key))
+
+
 def remove_config_map(stage: Stage) -> None:
     stage.cluster.remove_config_map(stage.key)
 
@@ -302,6 +307,7 @@ CASES: Mapping[Reason, Case] = {
     ),
     Reason.CLUSTER_UNAVAILABLE: Case(BUSY, lose_writes),
     Reason.WRITE_REFUSED: Case(BUSY, lambda stage: stage.meddle(actuator=Refusing())),
+    Reason.INTERNAL_ERROR: Case(BUSY, mistake),
 }
 
 

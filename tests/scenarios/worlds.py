@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from tuner.loop import Loop
 from tuner.model.decision import Decision, Hold
 from tuner.model.happening import ChangeWritten, Happening, TickEnded, TrialEnded
 from tuner.model.policy import Policy
+from tuner.model.reading import Quantity, Readings
 from tuner.model.reason import Reason
 from tuner.model.record import Record
 from tuner.model.trial import Outcome, Phase, Verdict
@@ -85,6 +86,8 @@ class Stage:
         self.key = key_of(services[0])
         self.rollouts_at_once = 0
         """Most workloads that were seen rolling out at the same time."""
+        self.flawed = False
+        """Whether mistakes of gc-tuner's own are a part of the story."""
         self._last: TickEnded | None = None
 
     def run(self, ticks: int) -> None:
@@ -97,6 +100,9 @@ class Stage:
                 continue
             assert isinstance(ended, TickEnded)
             self._last = ended
+            decisions = [each.decision for each in ended.assessments.values()]
+            broken = [each for each in decisions if each.reason is Reason.INTERNAL_ERROR]
+            assert self.flawed or not broken, broken
             rolling = [
                 each
                 for each in self.cluster.workloads().values()
@@ -177,6 +183,31 @@ class Stage:
         self.run(ticks)
         after = _spent(self.cluster.pods(self.key))
         return (after[0] - before[0]) / (after[1] - before[1])
+
+
+class Mistaken(dict[Quantity, float]):
+    """Figures that stand for a mistake in gc-tuner: looking at them fails as code fails."""
+
+    def get(self, *_: object) -> NoReturn:
+        raise ZeroDivisionError("float division by zero")
+
+    __getitem__ = __contains__ = __iter__ = get
+
+
+@dataclass
+class Mistaking:
+    """A source whose figures of one service meet a mistake."""
+
+    source: MetricsSource
+    of: WorkloadKey
+
+    def read(self, at: float) -> Readings:
+        readings = self.source.read(at)
+        containers = {
+            key: Mistaken() if key.workload == self.of else reading
+            for key, reading in readings.containers.items()
+        }
+        return replace(readings, containers=containers)
 
 
 def reason_of(stage: Stage) -> Reason | None:

@@ -18,6 +18,7 @@ from tuner.model.happening import (
     TickEnded,
     TickFailed,
     TrialEnded,
+    WorkloadFailed,
     WriteFailed,
 )
 from tuner.model.trial import Trial, Verdict
@@ -102,8 +103,8 @@ class LogObserver:
                 )
             case HoldBegan() | OverridesMoved():
                 _told(log, happening)
-            case WriteFailed(key=key, what=what, detail=detail):
-                log.warning("write failed", workload=str(key), what=what, detail=detail)
+            case WriteFailed() | WorkloadFailed():
+                _went_wrong(log, happening)
             case _:
                 assert_never(happening)
 
@@ -133,6 +134,15 @@ def _told(log: FilteringBoundLogger, happening: HoldBegan | OverridesMoved) -> N
         log.info("overrides moved", workload=workload, taken=taken, released=released)
 
 
+def _went_wrong(log: FilteringBoundLogger, happening: WriteFailed | WorkloadFailed) -> None:
+    workload = str(happening.key)
+    if isinstance(happening, WriteFailed):
+        what, detail = happening.what, happening.detail
+        log.warning("write failed", workload=workload, what=what, detail=detail)
+    else:
+        log.error("mistake in gc-tuner: held", workload=workload, exc_info=happening.error)
+
+
 def _change(trial: Trial) -> dict[str, object]:
     change, prediction = trial.change, trial.prediction
     return {
@@ -159,7 +169,13 @@ def _enrich() -> list[Processor]:
 def _render(*, json: bool, stream: TextIO) -> list[Processor]:
     if json:
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), sort_keys=False)]
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(),
+            sort_keys=False,
+            exception_formatter=structlog.dev.plain_traceback,  # no values of variables
+        )
+    ]
 
 
 def _plain_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -24,6 +24,7 @@ from tuner.model.happening import (
     TickEnded,
     TickFailed,
     TrialEnded,
+    WorkloadFailed,
     WriteFailed,
 )
 from tuner.model.proposal import GogcMove
@@ -139,7 +140,7 @@ class MetricsObserver:
                 self._writes.labels(what, "failed").inc()
             case TrialEnded(outcome=outcome):
                 self._judged(outcome)
-            case PhaseReached() | HoldBegan() | OverridesMoved():
+            case PhaseReached() | HoldBegan() | OverridesMoved() | WorkloadFailed():
                 pass
             case _:
                 assert_never(happening)

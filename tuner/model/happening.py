@@ -120,6 +120,16 @@ class WriteFailed:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class WorkloadFailed:
+    """A mistake of gc-tuner's own broke off one workload's part of a tick; the others went on."""
+
+    at: float
+    key: WorkloadKey
+    error: Exception
+    """With its traceback."""
+
+
 Happening = (
     TickEnded
     | TickFailed
@@ -131,4 +141,5 @@ Happening = (
     | HoldBegan
     | OverridesMoved
     | WriteFailed
+    | WorkloadFailed
 )

@@ -80,6 +80,7 @@ class Reason(StrEnum):
     WORKLOAD_CHANGED = "workload_changed"
     CLUSTER_UNAVAILABLE = "cluster_unavailable"
     WRITE_REFUSED = "write_refused"
+    INTERNAL_ERROR = "internal_error"
 
 
 OPERATOR_WIDE = frozenset({Reason.SOURCE_UNAVAILABLE, Reason.SOURCE_WARMING, Reason.DRY_RUN})

@@ -2,6 +2,8 @@ import io
 import json
 from typing import Any
 
+import pytest
+
 from tests.unit.instrumentation.fleet import HOLD, TRIAL, assessment, ended, outcome, workload
 from tuner.instrumentation.log import LogObserver, build_log
 from tuner.model.happening import (
@@ -14,6 +16,7 @@ from tuner.model.happening import (
     SourceLost,
     TickFailed,
     TrialEnded,
+    WorkloadFailed,
     WriteFailed,
 )
 from tuner.model.override import Override
@@ -86,6 +89,21 @@ def test_trouble_is_a_warning_with_its_cause() -> None:
     assert lines[0]["cause"] == "timeout"
     assert lines[1]["outage_seconds"] == 60.0
     assert (lines[2]["workload"], lines[2]["what"]) == (str(key), "record")
+
+
+@pytest.mark.parametrize("as_json", [True, False], ids=["json", "text"])
+def test_a_mistake_of_our_own_is_an_error_with_its_traceback(*, as_json: bool) -> None:
+    def divide(by: int) -> float:
+        return 1 / by
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        divide(0)
+    stream = io.StringIO()
+    observer = LogObserver(build_log(json=as_json, level="info", stream=stream))
+    observer.notify(WorkloadFailed(1_000.0, workload().key, caught.value))
+    told = stream.getvalue()
+    for words in ("error", "shop/Deployment/cart", "Traceback", "in divide", "ZeroDivisionError"):
+        assert words in told
 
 
 def test_a_blind_cluster_is_told_once_and_so_is_its_return() -> None:
