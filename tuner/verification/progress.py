@@ -13,9 +13,15 @@ from tuner.model.record import Applied, Record, applied
 from tuner.model.signals import Signals
 from tuner.model.trial import Change, Level, Outcome, Phase, Setting, Trial, Verdict
 from tuner.model.tuning import Prediction
-from tuner.model.workload import FIELD_MANAGER, GOGC, GOMEMLIMIT, Rollout, Workload
+from tuner.model.workload import FIELD_MANAGER, GOGC, GOMEMLIMIT, Kind, Rollout, Workload
 from tuner.verification.learning import learn, learn_kill
-from tuner.verification.verdict import Judgement, comparable, judge, latency_change
+from tuner.verification.verdict import (
+    Judgement,
+    comparable,
+    errors_broke_out,
+    judge,
+    latency_change,
+)
 from tuner.verification.windows import Windows, level
 
 KEPT = frozenset({Reason.PINNED, Reason.DANGER})
@@ -28,6 +34,9 @@ FRESH_STARTS = 3
 TAKE_UP_SECONDS = 300.0
 """How long the pods may take to show what was written on the live channel; a kubelet refreshes a
 mounted ConfigMap within 90 s."""
+ROLLOUT_SECONDS_PER_POD = 600.0
+"""How long a StatefulSet may take to replace a pod: it knows no deadline, and goes no further than
+one that does not become ready. A Deployment's own is as long by default."""
 _WHOLE = re.compile(r"[0-9]{1,18}")
 
 
@@ -99,7 +108,7 @@ def _killed(record: Record, trial: Trial, view: View) -> Progress | None:
         )
         record = msgspec.structs.replace(record, learned=learned)
         if trial.reason is Reason.GC_COST:
-            return _take_back(record, trial, view.now, judgement, None)
+            return _take_back(record, trial, view.now, judgement, None, back=_down(trial.change))
         # What stood there before takes no less memory: the next step goes down, not back.
         return _end(record, trial, view.now, judgement)
     if trial.reason in KEPT:
@@ -112,6 +121,21 @@ def _killed(record: Record, trial: Trial, view: View) -> Progress | None:
         return None
     judgement = Judgement(Verdict.REGRESSED, words, None)
     return _take_back(record, trial, view.now, judgement, None)
+
+
+def _down(change: Change) -> Change:
+    """What undoes a change, without the part that would give the heap more room after a kill."""
+    back = change.back
+    moves = tuple(each for each in back.settings if each.name != GOMEMLIMIT or _tightens(each))
+    return Change(back.container, moves)
+
+
+def _tightens(limit: Setting) -> bool:
+    try:
+        before, after = parse(limit.before), parse(limit.after)
+    except ValueError:  # a record that was edited by hand
+        return False
+    return after is not None and (before is None or after < before)
 
 
 def _unseen(record: Record, trial: Trial, view: View) -> Progress:
@@ -225,10 +249,22 @@ def _rolling_out(record: Record, trial: Trial, view: View) -> Progress:
         if rollback:
             return Progress(msgspec.structs.replace(record, trial=None, restored_at=view.now))
         return Progress(_with(record, _complete(trial, view)))
-    if view.workload.rollout is Rollout.FAILING and not rollback:
+    failing = view.workload.rollout is Rollout.FAILING or _stuck(trial, view)
+    if failing and not rollback:
         judgement = Judgement(Verdict.REGRESSED, "the rollout passed its progress deadline", None)
         return _harmed(record, trial, view.now, judgement)
     return Progress(record)
+
+
+def _stuck(trial: Trial, view: View) -> bool:
+    """Whether the pods of a StatefulSet are not replaced, and will not be."""
+    workload = view.workload
+    patience = ROLLOUT_SECONDS_PER_POD * max(workload.replicas, 1)
+    return (
+        workload.key.kind is Kind.STATEFUL_SET
+        and workload.rollout is Rollout.IN_PROGRESS
+        and view.now - trial.phase_at > patience
+    )
 
 
 def _complete(trial: Trial, view: View) -> Trial:
@@ -300,7 +336,7 @@ def _measuring(record: Record, trial: Trial, view: View, signals: Signals) -> Pr
         counted = None if requests is None else requests * len(seen) * window
         if len(seen) < rules.windows or (counted is not None and counted < rules.requests):
             why = f"{len(seen)} rate windows with {counted or 0:.0f} requests are too few"
-        elif comparable(before, after, rules):
+        elif comparable(before, after, rules) or errors_broke_out(before, after, rules):
             return _judged(record, trial, before, after, view)
         else:
             why = "the load moved"
@@ -341,12 +377,18 @@ def _harmed(record: Record, trial: Trial, now: float, judgement: Judgement) -> P
 
 
 def _take_back(
-    record: Record, trial: Trial, now: float, judgement: Judgement, after: Level | None
+    record: Record,
+    trial: Trial,
+    now: float,
+    judgement: Judgement,
+    after: Level | None,
+    *,
+    back: Change | None = None,
 ) -> Progress:
-    """End the trial and plan the exact prior entry in its place."""
+    """End the trial and plan the exact prior entries in its place, or what is given of them."""
     ended = _end(record, trial, now, judgement, after)
     rollback = Trial(
-        change=trial.change.back,
+        change=trial.change.back if back is None else back,
         reason=Reason.ROLLBACK,
         prediction=Prediction(
             cpu_saving_ratio=-(_shown(judgement.saving_ratio) or 0.0),

@@ -50,22 +50,31 @@ def comparable(before: Level, after: Level, rules: TrialRules) -> bool:
     )
 
 
+def errors_broke_out(before: Level, after: Level, rules: TrialRules) -> bool:
+    """Whether 5xx answers rose without more load: that is harm, also where it moved the load.
+
+    What fails allocates less, and clients that back off send less.
+    """
+    old, new = before.requests_per_second, after.requests_per_second
+    if not old or not new or (new > old and load_moved(old, new, rules)):
+        return False
+    return _errors_rose(before, after)
+
+
+def _errors_rose(before: Level, after: Level) -> bool:
+    old, new = before.errors_ratio, after.errors_ratio
+    return old is not None and new is not None and new - old > ERRORS_MORE
+
+
 def judge(trial: Trial, before: Level, after: Level, rules: TrialRules) -> Judgement:
     """Compare the sides of a trial that had enough windows and requests.
 
     A difference counts when it exceeds both the threshold and three standard errors; the standard
     error joins the spread of either side's windows with the spread that any restart brings.
     """
-    if (
-        before.errors_ratio is not None
-        and after.errors_ratio is not None
-        and after.errors_ratio - before.errors_ratio > ERRORS_MORE
-    ):
-        return Judgement(
-            Verdict.REGRESSED,
-            f"5xx ratio {before.errors_ratio:.1%} -> {after.errors_ratio:.1%}",
-            None,
-        )
+    if _errors_rose(before, after):
+        words = f"5xx ratio {before.errors_ratio:.1%} -> {after.errors_ratio:.1%}"
+        return Judgement(Verdict.REGRESSED, words, None)
     old, new, unit = _yardstick(before, after)
     change = new.median / old.median - 1 if old.median > 0 else 0.0
     noise = SIGMAS * standard_error(old, new, after.pods, rules)

@@ -1,5 +1,7 @@
 """How a trial ends without a judgement: taken away by others, or never comparable."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.examples import (
@@ -123,6 +125,15 @@ def test_what_cannot_be_compared_in_time_is_inconclusive_and_stays(
     assert why in progress.ended.detail
     assert progress.ended.measured_saving_ratio is None
     assert progress.record == record(applied=APPLIED, history=(progress.ended,))
+
+
+def test_a_service_that_fails_since_the_change_is_judged_although_its_load_moved() -> None:
+    failing = tuple(
+        replace(each, errors_ratio=0.5) for each in windows(5, requests_per_second=600.0)
+    )
+    suspected = seen(measuring(), NOW + 300, windows=failing).record.trial
+    assert suspected is not None
+    assert suspected.suspected
 
 
 def test_without_a_request_counter_windows_alone_are_enough() -> None:

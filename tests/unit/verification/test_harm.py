@@ -25,10 +25,12 @@ from tuner.model.workload import (
     GOGC,
     GOMEMLIMIT,
     EnvEntry,
+    Kind,
     LiveChannel,
     Rollout,
     Running,
     Workload,
+    WorkloadKey,
 )
 from tuner.verification import Progress, View, Windows, advance
 from tuner.verification.progress import FRESH_STARTS, KEPT, TAKE_UP_SECONDS
@@ -84,6 +86,24 @@ def test_a_rise_under_which_the_kernel_kills_is_taken_back_at_once(phase: Phase)
     assert planned_back(progress).change == moved("200", None)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "undone"),
+    [
+        pytest.param(None, "200MiB", False, id="the first limit stays"),
+        pytest.param("240MiB", "200MiB", False, id="a tighter limit stays"),
+        pytest.param("160MiB", "200MiB", True, id="a wider limit goes back"),
+        pytest.param("off", "200MiB", False, id="off is no limit"),
+        pytest.param("much", "200MiB", False, id="what Go would not have read"),
+    ],
+)
+def test_no_kill_takes_a_backstop_away(before: str | None, after: str, *, undone: bool) -> None:
+    limit = Setting(GOMEMLIMIT, before, after)
+    both = Change("app", (Setting(GOGC, None, "200"), limit))
+    back = planned_back(seen(under(Phase.MEASURING, change=both), having(KILLED))).change
+    assert back.of(GOGC) == Setting(GOGC, "200", None)
+    assert back.of(GOMEMLIMIT) == (Setting(GOMEMLIMIT, after, before) if undone else None)
+
+
 def test_a_kill_teaches_the_peak_that_was_predicted_and_the_limit_in_force() -> None:
     learned = seen(under(Phase.SETTLING), having(KILLED)).record.learned
     assert learned == Learned(
@@ -109,6 +129,26 @@ def test_a_kill_before_the_change_is_not_the_changes() -> None:
     progress = seen(under(Phase.MEASURING), having(before), newest=signals())
     assert progress.ended is None
     assert progress.record.learned == Learned()
+
+
+@pytest.mark.parametrize(
+    ("kind", "rollout", "passed", "taken_back"),
+    [
+        (Kind.STATEFUL_SET, Rollout.IN_PROGRESS, 1201, True),
+        (Kind.STATEFUL_SET, Rollout.IN_PROGRESS, 1199, False),
+        # Its controller says itself when it is late, and does nothing while it is paused.
+        (Kind.DEPLOYMENT, Rollout.IN_PROGRESS, 9999, False),
+        (Kind.STATEFUL_SET, Rollout.PAUSED, 9999, False),
+    ],
+)
+def test_a_stateful_set_that_replaces_no_pod_in_ten_minutes_each_is_stuck(
+    kind: Kind, rollout: Rollout, passed: float, *, taken_back: bool
+) -> None:
+    subject = having(key=WorkloadKey("shop", kind, "cart"), rollout=rollout, replicas=2)
+    progress = seen(under(WAITING, phase_at=NOW), subject, now=NOW + passed)
+    assert (progress.ended is not None) is taken_back
+    if taken_back:
+        assert planned_back(progress).change == moved("200", None)
 
 
 @pytest.mark.parametrize("reason", [Reason.GC_COST, Reason.MEMORY_CEILING, Reason.MEMORY_LIMIT])

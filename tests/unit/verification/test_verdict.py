@@ -7,7 +7,13 @@ from tests.examples import MIB, level, policy, trial
 from tuner.model.reason import Reason
 from tuner.model.trial import Level, Spread, Verdict
 from tuner.model.tuning import Prediction
-from tuner.verification.verdict import comparable, judge, latency_change, standard_error
+from tuner.verification.verdict import (
+    comparable,
+    errors_broke_out,
+    judge,
+    latency_change,
+    standard_error,
+)
 
 RULES = policy().trial
 MANY = 100
@@ -78,6 +84,24 @@ def test_a_side_without_windows_is_as_uncertain_as_one_with_a_single() -> None:
 def test_errors_are_harm_whatever_the_cpu_says(errors: float, verdict: Verdict) -> None:
     side = level(0.0005, errors_ratio=errors, pods=MANY)
     assert judge(trial(), level(errors_ratio=0.001), side, RULES).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("requests", "errors", "harm"),
+    [
+        pytest.param(1000.0, 0.5, True, id="the same load"),
+        pytest.param(500.0, 0.5, True, id="clients back off"),
+        pytest.param(2000.0, 0.5, False, id="overload is not the change's"),
+        pytest.param(500.0, 0.002, False, id="less load alone"),
+        pytest.param(500.0, None, False, id="errors are not counted"),
+        pytest.param(None, 0.5, False, id="requests are not counted"),
+    ],
+)
+def test_errors_that_break_out_are_harm_although_they_move_the_load(
+    requests: float | None, errors: float | None, *, harm: bool
+) -> None:
+    side = level(requests_per_second=requests, errors_ratio=errors)
+    assert errors_broke_out(level(), side, RULES) is harm
 
 
 @pytest.mark.parametrize(
