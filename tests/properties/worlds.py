@@ -325,6 +325,7 @@ def records() -> st.SearchStrategy[Record | None]:
             learned=learned(),
             history=st.lists(outcomes(), max_size=3).map(tuple),
             reverted_at=st.one_of(st.none(), TIMES),
+            reverts=st.integers(0, 40),
             barrier=st.one_of(st.none(), st.builds(Barrier, INT64, VALUES[BARRIER], TIMES)),
         ),
     )

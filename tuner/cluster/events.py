@@ -58,6 +58,7 @@ NOTEWORTHY = frozenset(
         Reason.MEMORY_BUDGET_UNKNOWN,
         Reason.ROLLOUT_FAILING,
         Reason.WRITE_REFUSED,
+        Reason.INTERNAL_ERROR,
     }
 )
 """Reasons to hold that somebody may want to do something about."""

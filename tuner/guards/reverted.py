@@ -4,15 +4,21 @@ from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
 
+LONGEST_SECONDS = 86400.0
+"""Whatever takes every value away is asked once a day whether it still does."""
+
 
 def reverted(situation: Situation) -> Hold | None:
-    """Refuse within the pause after a revert: never a fight."""
-    at = situation.record.reverted_at
-    pause = situation.policy.timing.revert_pause_seconds
-    if at is not None and situation.now < at + pause:
-        return Hold(
-            Reason.REVERTED_BY_OTHER,
-            "someone else took gc-tuner's value away; "
-            f"left alone for another {at + pause - situation.now:.0f} s",
-        )
-    return None
+    """Refuse within the pause after a revert, which doubles with each in a row: never a fight."""
+    record, usual = situation.record, situation.policy.timing.revert_pause_seconds
+    if record.reverted_at is None:
+        return None
+    doubled = usual * 2.0 ** min(max(record.reverts - 1, 0), 32)
+    left = record.reverted_at + min(doubled, max(usual, LONGEST_SECONDS)) - situation.now
+    if left <= 0:
+        return None
+    times = f", {record.reverts} times in a row" if record.reverts > 1 else ""
+    return Hold(
+        Reason.REVERTED_BY_OTHER,
+        f"someone else took gc-tuner's value away{times}; left alone for another {left:.0f} s",
+    )

@@ -147,6 +147,8 @@ class Record(Stored, frozen=True):
     """Newest first, at most HISTORY_LENGTH."""
     reverted_at: float | None = None
     """When someone else was last seen to have taken gc-tuner's value away."""
+    reverts: int = 0
+    """How often in a row, with less than a day between the value and its end."""
     restored_at: float | None = None
     """When a rollback was complete: what was killed until then ran with what was taken back."""
     barrier: Barrier | None = None
@@ -164,6 +166,7 @@ class Record(Stored, frozen=True):
             self.learned,
             self.history,
             self.reverted_at,
+            self.reverts,
             self.restored_at,
             self.barrier,
             self.sightings,

@@ -37,6 +37,8 @@ mounted ConfigMap within 90 s."""
 ROLLOUT_SECONDS_PER_POD = 600.0
 """How long a StatefulSet may take to replace a pod: it knows no deadline, and goes no further than
 one that does not become ready. A Deployment's own is as long by default."""
+STOOD_SECONDS = 86400.0
+"""A value that was taken away after as long as this was accepted once."""
 _WHOLE = re.compile(r"[0-9]{1,18}")
 
 
@@ -72,7 +74,7 @@ def advance(record: Record, view: View) -> Progress:
     if trial is not None and trial.phase is Phase.PLANNED:
         return _planned(record, trial, view)
     if record.applied is not None and _taken_away(record.applied, view.workload):
-        return _reverted(record, view.now)
+        return _reverted(record, record.applied, view.now)
     return Progress(record) if trial is None else _under_way(record, trial, view)
 
 
@@ -233,8 +235,10 @@ def _taken_away(applied: Applied, workload: Workload) -> bool:
     )
 
 
-def _reverted(record: Record, now: float) -> Progress:
-    record = msgspec.structs.replace(record, applied=None, reverted_at=now)
+def _reverted(record: Record, taken: Applied, now: float) -> Progress:
+    again = now - taken.written_at < STOOD_SECONDS
+    reverts = record.reverts + 1 if again else 1
+    record = msgspec.structs.replace(record, applied=None, reverted_at=now, reverts=reverts)
     if record.trial is None:
         return Progress(record)
     judgement = Judgement(Verdict.VOID, "someone else took gc-tuner's value away", None)

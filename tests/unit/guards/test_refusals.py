@@ -113,6 +113,16 @@ def test_a_guard_lets_pass_what_it_has_nothing_against(
         pytest.param(
             reverted, situation(record=record(reverted_at=NOW - 900)), id="reverted long ago"
         ),
+        pytest.param(
+            reverted,
+            situation(record=record(reverted_at=NOW - 3600, reverts=3)),
+            id="reverted three times, an hour ago",
+        ),
+        pytest.param(
+            reverted,
+            situation(record=record(reverted_at=NOW - 86400, reverts=10**9)),
+            id="reverted ever again, a day ago",
+        ),
         pytest.param(trial_gate, situation(), id="no trial"),
         pytest.param(rollout, situation(), id="at rest"),
         pytest.param(uniform, situation(), id="pods agree"),
@@ -171,6 +181,18 @@ def test_a_guard_refuses_with_its_reason_and_the_figures_behind_it(
             situation(record=record(reverted_at=NOW - 899)),
             Reason.REVERTED_BY_OTHER,
             "1 s",
+        ),
+        (
+            reverted,
+            situation(record=record(reverted_at=NOW - 3599, reverts=3)),
+            Reason.REVERTED_BY_OTHER,
+            "3 times in a row; left alone for another 1 s",
+        ),
+        (
+            reverted,
+            situation(record=record(reverted_at=NOW - 86399, reverts=10**9)),
+            Reason.REVERTED_BY_OTHER,
+            "another 1 s",
         ),
         (
             trial_gate,

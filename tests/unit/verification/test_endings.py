@@ -66,7 +66,13 @@ def windows(count: int, requests_per_second: float | None = 1000.0) -> tuple[Sig
 )
 def test_a_value_that_others_take_away_is_not_ours_any_more(subject: Workload) -> None:
     after = seen(record(applied=APPLIED), NOW + 500, subject)
-    assert after == Progress(record(reverted_at=NOW + 500))
+    assert after == Progress(record(reverted_at=NOW + 500, reverts=1))
+
+
+@pytest.mark.parametrize(("stood", "reverts"), [(86399, 4), (86400, 1)])
+def test_reverts_in_a_row_are_counted(stood: float, reverts: int) -> None:
+    of = record(applied=applied_gogc("200"), reverts=3)
+    assert seen(of, NOW + stood, workload_with(None)).record.reverts == reverts
 
 
 @pytest.mark.parametrize("phase", [Phase.ROLLING_OUT, Phase.SETTLING, Phase.MEASURING])
@@ -76,7 +82,7 @@ def test_a_trial_of_a_value_that_others_take_away_is_void(phase: Phase) -> None:
     assert progress.ended is not None
     assert progress.ended.verdict is Verdict.VOID
     assert "someone else" in progress.ended.detail
-    assert progress.record == record(reverted_at=NOW + 500, history=(progress.ended,))
+    assert progress.record == record(reverted_at=NOW + 500, reverts=1, history=(progress.ended,))
 
 
 def test_a_value_that_stands_is_left_alone() -> None:
