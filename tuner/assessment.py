@@ -285,11 +285,10 @@ def _with_kills(subject: _Subject, record: Record, law: ControlLaw) -> Record:
 
 
 def _changed_at(record: Record) -> float | None:
-    """When the setting was last changed, or a change of it came to its end."""
-    times = [record.applied.written_at] if record.applied is not None else []
-    times += [each.at for each in record.history[:1]]
-    times += [record.restored_at] if record.restored_at is not None else []
-    return max(times, default=None)
+    """When the setting was last changed, by us or by others; a trial that ends changes none."""
+    written_at = None if record.applied is None else record.applied.written_at
+    times = (written_at, record.restored_at, record.reverted_at)
+    return max((each for each in times if each is not None), default=None)
 
 
 def _advanced(

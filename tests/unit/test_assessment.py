@@ -10,6 +10,7 @@ from tests.examples import (
     container,
     gogc_after,
     moved,
+    outcome,
     policy,
     reading,
     record,
@@ -24,7 +25,7 @@ from tuner.model.policy import Policy
 from tuner.model.reading import Quantity
 from tuner.model.reason import Reason
 from tuner.model.record import Learned, Record
-from tuner.model.trial import Change, Phase, Setting, Spread, Trial, Verdict
+from tuner.model.trial import Change, Outcome, Phase, Setting, Spread, Trial, Verdict
 from tuner.model.workload import GOGC, GOMEMLIMIT, EnvEntry, Mode, Running, Workload
 from tuner.verification import Windows
 
@@ -271,6 +272,43 @@ def test_a_kill_that_says_nothing_of_today_teaches_nothing(killed_at: float, of:
     env = {GOGC: EnvEntry("100", owners=("gc-tuner",))}
     subject = with_running(Running(oom_killed_at=killed_at), env=env)
     assert assessed(subject, of).assessment.record.learned == Learned()
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        pytest.param(outcome(Verdict.VOID, at=NOW - 15, reason=Reason.DANGER), id="not written"),
+        pytest.param(
+            outcome(Verdict.REGRESSED, at=NOW - 15, reason=Reason.MEMORY_LIMIT), id="killed in it"
+        ),
+    ],
+)
+def test_a_kill_is_news_until_something_was_written_whatever_trial_ended_since(
+    ended: Outcome,
+) -> None:
+    before = Learned(killed_peak_bytes=230 * MIB, killed_limit_bytes=245 * MIB, killed_at=NOW - 60)
+    # Not near its limit any more: the kill is all there is to go by.
+    subject = with_running(Running(oom_killed_at=NOW - 60), memory_limit_bytes=245 * MIB)
+    answer = assessed(subject, record(learned=before, history=(ended,)))
+    assert planned(answer).reason is Reason.DANGER
+    assert answer.assessment.record.learned == before, "it is accounted for once"
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        pytest.param(record(applied=applied_gogc("100", at=NOW - 30)), id="written"),
+        pytest.param(record(restored_at=NOW - 30), id="taken back"),
+        pytest.param(record(reverted_at=NOW - 30), id="taken away by others"),
+    ],
+)
+def test_a_kill_under_a_setting_that_is_no_longer_there_is_no_danger(of: Record) -> None:
+    env = {GOGC: EnvEntry("100", owners=("gc-tuner",))}
+    subject = with_running(Running(oom_killed_at=NOW - 60), env=env)
+    answer = assessed(subject, of)
+    assert answer.assessment.proposal is not None
+    assert not answer.assessment.proposal.danger
+    assert answer.assessment.record.learned == Learned()
 
 
 # What people laid down.
