@@ -41,7 +41,7 @@ def _cost(known: Learned, before: Level, after: Level) -> Learned:
 
     Returns:
         What is known now; unchanged where requests are not counted, less was not marked, or the
-        figures contradict the law.
+        figures contradict the law: marking would have taken all CPU that was used, or more.
     """
     old, new = before.cpu_seconds_per_request, after.cpu_seconds_per_request
     if old is None or new is None or not before.requests_per_second:
@@ -54,6 +54,8 @@ def _cost(known: Learned, before: Level, after: Level) -> Learned:
     )
     spent_less = old.median - new.median
     if not (0 < marked_less < math.inf and 0 < spent_less < math.inf):
+        return known
+    if not spent_less / marked_less * before.marked_bytes_per_second < before.cpu_cores:
         return known
     if known.cost_seconds_per_byte is not None and not _moved(known.utilisation, after.utilisation):
         spent_less += known.cost_seconds_per_byte * known.bytes_per_request

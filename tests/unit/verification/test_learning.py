@@ -50,6 +50,11 @@ def test_a_load_that_moved_a_little_teaches_the_same() -> None:
             level(0.002, marked_bytes_per_second=200.0 * MIB),
             id="less was marked and more was spent",
         ),
+        pytest.param(
+            level(0.001, marked_bytes_per_second=400.0 * MIB),
+            level(0.0009, marked_bytes_per_second=396.0 * MIB),
+            id="marking would have taken ten times the CPU that there was",
+        ),
         pytest.param(level(None), at(200), id="requests were not counted before"),
         pytest.param(at(400), level(None), id="requests were not counted after"),
     ],
