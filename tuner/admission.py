@@ -66,7 +66,7 @@ def admission(situation: Situation, state: BarrierState) -> Admission:
         in_flight=signals.barrier_in_flight,
         latency_seconds=signals.latency(profile.latency_quantile),
         errors_ratio=signals.errors_ratio,
-        errors_baseline=None,
+        errors_baseline=_usual_errors(situation),
     )
     after, threshold = advance(
         state,
@@ -86,6 +86,12 @@ def _has_channel(workload: Workload) -> bool:
     if workload.live is not None:
         return not workload.live.trouble
     return barrier_env(workload.annotations) is not None
+
+
+def _usual_errors(situation: Situation) -> float | None:
+    """5xx ratio of the best rate window at the present setting; None where none was counted."""
+    ratios = (each.errors_ratio for each in situation.windows)
+    return min((each for each in ratios if each is not None), default=None)
 
 
 def _base(situation: Situation) -> int | None:

@@ -51,6 +51,14 @@ def test_a_missed_objective_lowers_the_threshold() -> None:
     assert "300 ms" in answer.apply.detail
 
 
+def test_failures_that_are_usual_are_no_overload() -> None:
+    met = replace(SLOW, latency_p95_seconds=0.1, errors_ratio=0.05)
+    healthy, uncounted = replace(met, errors_ratio=0.01), replace(met, errors_ratio=None)
+    failing = admission(overloaded(signals=met, windows=(met, healthy, met)), RUNNING)
+    usual = admission(overloaded(signals=met, windows=(met, uncounted, met)), RUNNING)
+    assert failing.written.measurement > usual.written.measurement
+
+
 def test_what_is_not_written_leaves_the_loop_where_it_was() -> None:
     answer = admission(overloaded(), RUNNING)
     assert answer.unwritten == RUNNING
