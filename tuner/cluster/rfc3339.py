@@ -16,7 +16,7 @@ def times_to_seconds(value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
     """The same JSON with its times as numbers.
 
     Raises:
-        ValueError: A time is not of RFC 3339.
+        ValueError: A time is not of RFC 3339, or could not be written back.
     """
     return _converted(value, str, _seconds)
 
@@ -49,4 +49,6 @@ def _seconds(text: str) -> float:
     time = datetime.fromisoformat(text)
     if time.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone")
-    return time.timestamp()
+    seconds = time.timestamp()
+    micro_time(seconds)
+    return seconds

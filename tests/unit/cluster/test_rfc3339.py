@@ -30,7 +30,16 @@ def test_what_was_read_is_written_the_same(seconds: float) -> None:
     assert micro_time(read) == text
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yesterday",
+        "2026-01-01T00:00:00",
+        "2026-13-01T00:00:00Z",
+        "0001-01-01T00:00:00+10:00",  # the year 0 by our own clock, which could not be written
+    ],
+)
 def test_what_is_no_time_is_refused(text: str) -> None:
     record: dict[str, Any] = {"at": text}
     with pytest.raises(ValueError, match=r".+"):
