@@ -14,6 +14,8 @@ from tuner.model.trial import Change, Phase, Setting, Verdict
 from tuner.model.workload import GOGC, GOMEMLIMIT, Workload, WorkloadKey
 from tuner.ports import AlteredError
 from tuner.simulation import SimulatedCluster
+from tuner.simulation.streams import step, total
+from tuner.simulation.world import BEGINNING
 
 WINDOW = POLICY.timing.rate_window_seconds
 
@@ -183,6 +185,30 @@ def test_a_workload_that_never_stands_still_is_not_written_to() -> None:
     assert stage.verdicts() == [Verdict.VOID]
     assert hold_of(stage) is Reason.WORKLOAD_CHANGED
     assert stage.writes() == 0
+
+
+@pytest.mark.parametrize("conflicts", [0, 3], ids=["written at once", "not written at first"])
+def test_a_kill_is_answered_with_one_fall_whatever_came_of_the_first_attempt(
+    conflicts: int,
+) -> None:
+    spike = total(
+        step(231e6, 400e6, at=BEGINNING + 2400), step(0, 231e6 - 400e6, at=BEGINNING + 2410)
+    )
+    # A limit of their own that is no backstop: above the container's.
+    stage = Stage(replace(BUSY, live_bytes=spike, gomemlimit="2048MiB"))
+    stage.until(lambda stage: stage.cluster.oom_kills > 0)
+    assert stage.gogc() == "280"
+
+    def annotate(key: WorkloadKey) -> None:
+        stage.cluster.annotate(key, team=f"{stage.cluster.now}")
+
+    killed = stage.cluster.now
+    stage.meddle(Meddler(stage.cluster, annotate, times=conflicts))
+    stage.until(lambda stage: stage.writes(since=killed) > 0, ticks=20)
+    assert stage.changes()[-1].trial.reason is Reason.DANGER
+    stage.run(600)
+    assert stage.writes(since=killed) == 1
+    assert stage.gogc() == "230"
 
 
 @pytest.mark.parametrize(
