@@ -421,7 +421,16 @@ def _sighted(assessment: Assessment, first_seen: Mapping[str, float]) -> Assessm
 
 
 def _as_seen(answered: Workload, view: Workload) -> Workload:
-    """What the API server answered, with what the view tells of pods and other controllers."""
+    """What the API server answered, with what the view tells of pods and other controllers.
+
+    Of a write to a live ConfigMap the answer is newer in what the ConfigMap says, and in no more.
+    """
+    if view.live is not None and answered.live is not None:
+        containers = tuple(
+            replace(each, env=known.env) if (known := answered.container(each.name)) else each
+            for each in view.containers
+        )
+        return replace(view, live=answered.live, containers=containers)
     containers = tuple(
         replace(each, running=known.running) if (known := view.container(each.name)) else each
         for each in answered.containers
@@ -433,8 +442,8 @@ def _behind(view: Workload, answered: Workload) -> bool:
     """Whether a view is older than what the API server answered."""
     if view.live is None or answered.live is None:
         return view.generation < answered.generation
-    if view.live.config_map != answered.live.config_map:
-        return False
+    if view.live.config_map != answered.live.config_map or view.live.trouble:
+        return False  # one that is gone has no version to be late by
     return _version(view.live) < _version(answered.live)
 
 

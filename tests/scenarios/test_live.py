@@ -1,7 +1,7 @@
 """The live channel: the same loops without a restart, through a ConfigMap that pods see late."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import pytest
@@ -13,7 +13,14 @@ from tuner.model.decision import Hold
 from tuner.model.reading import Quantity
 from tuner.model.reason import Reason
 from tuner.model.trial import Phase, Verdict
-from tuner.model.workload import BARRIER, FIELD_MANAGER, GOGC, GOMEMLIMIT
+from tuner.model.workload import (
+    BARRIER,
+    FIELD_MANAGER,
+    GOGC,
+    GOMEMLIMIT,
+    Workload,
+    WorkloadKey,
+)
 from tuner.simulation import Fault, PlantSource, Service, SimulatedCluster
 from tuner.simulation.streams import constant, step
 from tuner.simulation.world import BEGINNING
@@ -41,6 +48,35 @@ def hold_of(stage: Stage) -> Reason:
 
 def in_force(stage: Stage) -> set[float]:
     return {pod.settings.gogc for pod in stage.cluster.pods(stage.key)}
+
+
+class LateConfigMaps:
+    """An inventory whose view of the ConfigMaps stands still once it is held."""
+
+    def __init__(self, cluster: SimulatedCluster) -> None:
+        self._cluster = cluster
+        self._held: Mapping[WorkloadKey, Workload] | None = None
+
+    def hold(self) -> None:
+        """Show the ConfigMaps as they are now from here on."""
+        self._held = self._cluster.workloads()
+
+    def workloads(self) -> Mapping[WorkloadKey, Workload]:
+        seen = self._cluster.workloads()
+        if self._held is None:
+            return seen
+        return {key: _with_config_map_of(self._held[key], each) for key, each in seen.items()}
+
+    def fetch(self, key: WorkloadKey) -> Workload:
+        return self._cluster.fetch(key)
+
+
+def _with_config_map_of(earlier: Workload, workload: Workload) -> Workload:
+    containers = tuple(
+        replace(each, env=before.env)
+        for each, before in zip(workload.containers, earlier.containers, strict=True)
+    )
+    return replace(workload, live=earlier.live, containers=containers)
 
 
 def test_a_live_service_is_tuned_to_the_same_end_and_no_pod_is_restarted() -> None:
@@ -130,6 +166,38 @@ def test_without_its_config_map_nothing_is_written_and_the_reason_names_it() -> 
     assert decision.reason is Reason.LIVE_CHANNEL_INVALID
     assert "live-gc" in decision.detail
     assert written(stage) == stage.writes() == 0
+
+
+def test_a_config_map_that_vanishes_after_our_write_is_missed_at_once() -> None:
+    stage = Stage(LIVE)
+    stage.until_phase(Phase.ROLLING_OUT)
+    stage.cluster.remove_config_map(stage.key)
+    stage.run(1)
+    assert stage.verdicts() == [Verdict.VOID]
+    gone = stage.cluster.now
+    stage.run(int(POLICY.timing.revert_pause_seconds / 15) + 40)
+    assert hold_of(stage) is Reason.LIVE_CHANNEL_INVALID
+    assert stage.verdicts() == [Verdict.VOID], "no plan is made that cannot be written"
+    assert stage.writes("record", since=gone) <= 2
+    stage.cluster.label(stage.key, "off")
+    stage.run(1)
+    assert hold_of(stage) is Reason.MODE_OFF
+
+
+def test_while_the_view_of_the_config_map_is_late_the_workload_is_seen_as_it_is() -> None:
+    stage = Stage(LIVE)
+    late = LateConfigMaps(stage.cluster)
+    stage.meddle(inventory=late)
+    late.hold()
+    stage.until_phase(Phase.ROLLING_OUT)
+    stage.cluster.label(stage.key, "off")
+    stage.run(1)
+    assert hold_of(stage) is Reason.MODE_OFF
+    stage.cluster.label(stage.key, "auto")
+    stage.cluster.change_template(stage.key, "next release")
+    stage.run(1)
+    assert stage.verdicts() == [Verdict.VOID]
+    assert stage.outcomes()[0].detail == "the pod template changed"
 
 
 def test_a_deploy_in_the_middle_of_a_live_trial_ends_it() -> None:
