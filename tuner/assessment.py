@@ -18,7 +18,7 @@ from tuner.control.propose import Terms
 from tuner.control.states import Advanced, States, advance_loops
 from tuner.control.tier import tier_of
 from tuner.guards import decide, mode_of
-from tuner.guards.cooldown import cooldown_seconds
+from tuner.guards.cooldown import cooldown_seconds, retry_seconds
 from tuner.guards.orders import stopped
 from tuner.guards.ownership import limit_is_free
 from tuner.guards.situation import Situation
@@ -296,6 +296,10 @@ def _advanced(
 ) -> Advanced:
     signals, profile = subject.signals, subject.profile
     at_rest = record.trial is None and subject.workload.rollout is Rollout.COMPLETE
+    waiting = max(
+        cooldown_seconds(record, profile, now),
+        retry_seconds(record, profile, policy.timing.rate_window_seconds, now),
+    )
     return advance_loops(
         kept.states,
         signals,
@@ -307,7 +311,7 @@ def _advanced(
             throttled=(signals.throttled_ratio or 0.0) > policy.guards.throttled_ratio,
             shedding=(signals.barrier_refused_per_second or 0.0) > 0 or kept.barrier.offset < 0,
         ),
-        may_step=at_rest and cooldown_seconds(record, profile, now) <= 0,
+        may_step=at_rest and waiting <= 0,
     )
 
 

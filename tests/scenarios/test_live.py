@@ -2,17 +2,19 @@
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 import pytest
 
 from tests.examples import gogc_after
 from tests.scenarios.worlds import BUSY, POLICY, Stage
 from tuner.control import barrier
+from tuner.errors import RefusedError
 from tuner.model.decision import Hold
 from tuner.model.reading import Quantity
 from tuner.model.reason import Reason
-from tuner.model.trial import Phase, Verdict
+from tuner.model.trial import Change, Phase, Verdict
 from tuner.model.workload import (
     BARRIER,
     FIELD_MANAGER,
@@ -69,6 +71,21 @@ class LateConfigMaps:
 
     def fetch(self, key: WorkloadKey) -> Workload:
         return self._cluster.fetch(key)
+
+
+@dataclass
+class Refusing:
+    """An API server that takes no write to a ConfigMap."""
+
+    asked: list[Change] = field(default_factory=list)
+
+    def write(self, workload: Workload, change: Change, cause: str) -> NoReturn:
+        del cause
+        self.asked.append(change)
+        raise RefusedError(f"{workload.key}: configmaps is forbidden")
+
+    def clear_cause(self, workload: Workload) -> None:
+        del workload
 
 
 def _with_config_map_of(earlier: Workload, workload: Workload) -> Workload:
@@ -198,6 +215,29 @@ def test_while_the_view_of_the_config_map_is_late_the_workload_is_seen_as_it_is(
     stage.run(1)
     assert stage.verdicts() == [Verdict.VOID]
     assert stage.outcomes()[0].detail == "the pod template changed"
+
+
+def test_what_is_refused_is_asked_for_ever_more_seldom_and_pushes_no_harm_out_of_the_record() -> (
+    None
+):
+    stage = Stage(replace(LIVE, harm=lambda gogc: 0.3e-3 if gogc > 250 else 0.0))
+    stage.until(lambda stage: Verdict.REGRESSED in stage.verdicts())
+    stage.run(20)
+    refusing = Refusing()
+    stage.meddle(actuator=refusing)
+    stage.until(lambda _: bool(refusing.asked), ticks=TICKS_PER_HOUR + 40)
+    first, written = stage.cluster.now, stage.writes("record")
+    stage.run(2 * TICKS_PER_HOUR)
+    # After 60, 120, 240 and 480 s, then every 900 s.
+    assert 9 <= len(refusing.asked) <= 12
+    assert stage.writes("record") - written <= 4 * len(refusing.asked)
+    record = stage.record()
+    assert record is not None
+    assert sum(each.verdict is Verdict.VOID for each in record.history) == 1
+    assert sum(each.verdict is Verdict.REGRESSED for each in record.history) == 1
+
+    stage.meddle()
+    stage.until(lambda stage: stage.writes("live", since=first) > 0, ticks=61)
 
 
 def test_a_deploy_in_the_middle_of_a_live_trial_ends_it() -> None:

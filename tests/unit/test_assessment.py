@@ -383,6 +383,14 @@ def test_the_latency_loop_stands_still_during_a_trial() -> None:
     assert answer.kept.states.set_point.at is None
 
 
+def test_the_latency_loop_stands_still_until_the_next_attempt_at_what_was_not_written() -> None:
+    refused = record(history=(outcome(Verdict.VOID, at=NOW - 15),), unwritten=1)
+    slow = reading(latency_p95_seconds=0.3)
+    answer = assessed(of=refused, said=source(readings={"app": slow}))
+    assert held(answer).reason is Reason.COOLDOWN
+    assert answer.kept.states.set_point.at is None
+
+
 def test_an_outage_leaves_what_is_kept_as_it_is() -> None:
     assert assessed(said=LOST).kept == WATCHED
 

@@ -9,7 +9,7 @@ from tuner.guards.bounds import bounds
 from tuner.guards.budget import budget
 from tuner.guards.change_window import change_window
 from tuner.guards.container_size import container_size
-from tuner.guards.cooldown import cooldown
+from tuner.guards.cooldown import cooldown, retry
 from tuner.guards.evidence import evidence
 from tuner.guards.gain import gain
 from tuner.guards.in_process import gogc_in_process, memory_limit_in_process
@@ -103,7 +103,7 @@ def decide(proposal: Proposal, situation: Situation) -> Proposal | Hold:
         return gogc
     proposal = replace(proposal, gogc=gogc, memory_limit=limit)
     gates = (each for each in LAST if not (proposal.danger and each in PATIENT))
-    refusal = mode(proposal, situation) or _first(gates, situation)
+    refusal = mode(proposal, situation) or retry(proposal, situation) or _first(gates, situation)
     if refusal is not None:
         return refusal
     return _lasting(proposal, situation)

@@ -7,7 +7,7 @@ import msgspec
 
 from tuner.model.decision import Apply, Decision
 from tuner.model.reason import Reason
-from tuner.model.trial import Change, Outcome, Stored, Trial, Verdict
+from tuner.model.trial import Change, Outcome, Phase, Stored, Trial, Verdict
 from tuner.model.workload import GOGC, Mode
 
 HISTORY_LENGTH = 10
@@ -145,6 +145,9 @@ class Record(Stored, frozen=True):
     learned: Learned = Learned()
     history: tuple[Outcome, ...] = ()
     """Newest first, at most HISTORY_LENGTH."""
+    unwritten: int = 0
+    """Plans in a row, for one reason, that were given up before they were known to be written. All
+    of them have one place in the history, the newest; 0: what stands there was written."""
     reverted_at: float | None = None
     """When someone else was last seen to have taken gc-tuner's value away."""
     reverts: int = 0
@@ -180,12 +183,21 @@ class Record(Stored, frozen=True):
         )
 
     def ended(self, outcome: Outcome) -> "Record":
-        """The same record after its trial."""
-        ends = (outcome, *self.history)[:HISTORY_LENGTH]
+        """The same record after its trial.
+
+        Plans that are given up in a row take one place together: each would push out what the
+        record remembers of harm, and say nothing of the workload.
+        """
+        before, unwritten = self.history, 0
+        if self.trial is not None and self.trial.phase is Phase.PLANNED:
+            again = self.unwritten > 0 and bool(before) and before[0].reason is outcome.reason
+            unwritten = self.unwritten + 1 if again else 1
+            before = before[1:] if self.unwritten > 0 else before
+        ends = (outcome, *before)[:HISTORY_LENGTH]
         detailed, older = ends[:HISTORY_DETAILED], ends[HISTORY_DETAILED:]
         last = last_verdict_on(GOGC, ends)
         history = (*detailed, *(_bare(each, lasting=each is last) for each in older))
-        return msgspec.structs.replace(self, trial=None, history=history)
+        return msgspec.structs.replace(self, trial=None, history=history, unwritten=unwritten)
 
 
 def last_verdict_on(name: str, history: Iterable[Outcome]) -> Outcome | None:

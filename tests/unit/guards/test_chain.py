@@ -280,6 +280,14 @@ def test_danger_does_not_wait_for(about: dict[str, Any]) -> None:
         ({"source_steady_seconds": 0.0}, Reason.SOURCE_WARMING),
         ({"workload": workload(ready_replicas=1)}, Reason.FEW_REPLICAS),
         ({"alerts": frozenset({"Burning"})}, Reason.ALERT_FIRING),
+        (
+            {
+                "record": record(
+                    history=(outcome(Verdict.VOID, at=NOW, reason=Reason.DANGER),), unwritten=1
+                )
+            },
+            Reason.COOLDOWN,
+        ),
     ],
 )
 def test_danger_waits_for_everything_else(about: dict[str, Any], reason: Reason) -> None:

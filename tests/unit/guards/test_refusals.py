@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.unit.guards.situations import move, proposal, situation
 from tuner.control.latency import LatencyAnswer, Obstacle, SetPoint
 from tuner.guards.baseline import baseline
 from tuner.guards.budget import budget
-from tuner.guards.cooldown import cooldown
+from tuner.guards.cooldown import cooldown, retry
 from tuner.guards.mode import mode, mode_of
 from tuner.guards.ownership import ownership
 from tuner.guards.reverted import reverted
@@ -33,7 +34,7 @@ from tuner.model.proposal import GogcMove, MemoryLimitMove, Proposal
 from tuner.model.reason import Reason
 from tuner.model.trial import Phase, Verdict
 from tuner.model.tuning import Limit, Prediction
-from tuner.model.workload import GOGC, EnvEntry, LiveChannel, Mode, Rollout
+from tuner.model.workload import GOGC, EnvEntry, LiveChannel, Mode, Rollout, Workload
 
 ANY = move()
 FALL = move(80, prediction=Prediction(cpu_saving_ratio=-0.05, memory_peak_bytes=1))
@@ -64,6 +65,14 @@ def taken_back(seconds_ago: float) -> Situation:
     """The first change ever did harm: after its rollback nothing is applied any more."""
     ended = outcome(Verdict.REGRESSED, at=NOW - seconds_ago)
     return situation(record=record(history=(ended,)))
+
+
+def unwritten(seconds_ago: float, times: int = 1, **changes: Any) -> Situation:  # noqa: ANN401
+    """The last plans could not be written; keywords are of the last outcome."""
+    ended = outcome(
+        Verdict.VOID, at=NOW - seconds_ago, detail="not written: it is forbidden", **changes
+    )
+    return situation(record=record(history=(ended,), unwritten=times))
 
 
 def saving(ratio: float, asked: GogcMove = ANY) -> GogcMove:
@@ -135,6 +144,7 @@ def test_a_guard_lets_pass_what_it_has_nothing_against(
             id="only the newest attempt counts",
         ),
         pytest.param(cooldown, replace(changed(1), workload=LIVE), id="nothing restarts"),
+        pytest.param(cooldown, unwritten(1), id="nothing was written"),
         pytest.param(source, situation(source_steady_seconds=60.0), id="steady"),
         pytest.param(baseline, situation(windows=(signals(),) * 5), id="observed"),
     ],
@@ -207,6 +217,20 @@ def test_a_guard_refuses_with_its_reason_and_the_figures_behind_it(
         (cooldown, changed(890), Reason.COOLDOWN, "10 s"),
         (cooldown, void(890), Reason.COOLDOWN, "10 s"),
         (cooldown, taken_back(890), Reason.COOLDOWN, "10 s"),
+        (
+            cooldown,
+            situation(
+                record=record(
+                    history=(
+                        outcome(Verdict.VOID, at=NOW),
+                        outcome(Verdict.REGRESSED, at=NOW - 890),
+                    ),
+                    unwritten=1,
+                )
+            ),
+            Reason.COOLDOWN,
+            "10 s",
+        ),
         (source, situation(source_steady_seconds=59.0), Reason.SOURCE_WARMING, "59 s"),
         (baseline, situation(windows=(signals(),) * 4), Reason.COLLECTING_BASELINE, "4 of 5"),
     ],
@@ -215,6 +239,42 @@ def test_a_gate_refuses_with_its_reason_and_the_figures_behind_it(
     gate: Gate, about: Situation, reason: Reason, words: str
 ) -> None:
     assert_refused(gate(about), reason, words)
+
+
+@pytest.mark.parametrize("workload_of", [workload(), LIVE], ids=["env", "live"])
+@pytest.mark.parametrize(
+    ("times", "pause_seconds"), [(1, 60), (2, 120), (4, 480), (5, 900), (9, 900), (10**9, 900)]
+)
+def test_after_each_plan_in_a_row_that_could_not_be_written_the_next_one_waits_twice_as_long(
+    times: int, pause_seconds: float, workload_of: Workload
+) -> None:
+    early = replace(unwritten(pause_seconds - 10, times), workload=workload_of)
+    assert_refused(
+        retry(proposal(), early),
+        Reason.COOLDOWN,
+        "the last change was not written: it is forbidden; the next attempt is in 10 s",
+    )
+    assert retry(proposal(), replace(unwritten(pause_seconds, times), workload=workload_of)) is None
+
+
+def test_a_profile_without_a_cooldown_lets_a_rate_window_pass_all_the_same() -> None:
+    hasty = replace(unwritten(50, 5).profile, cooldown_seconds=0.0)
+    assert retry(proposal(), replace(unwritten(50, 5), profile=hasty)) is not None
+    assert retry(proposal(), replace(unwritten(60, 5), profile=hasty)) is None
+
+
+def test_memory_in_danger_waits_for_its_own_attempts_alone() -> None:
+    fall = proposal(move(50, limited_by=Limit.DANGER), danger="990 MiB are in use of 1024 MiB")
+    assert retry(fall, unwritten(1, reason=Reason.DANGER)) is not None
+    assert retry(fall, unwritten(1, reason=Reason.GC_COST)) is None
+    assert retry(proposal(), unwritten(1, reason=Reason.DANGER)) is not None
+
+
+@pytest.mark.parametrize("times", [0, -3])
+def test_without_a_plan_that_could_not_be_written_nothing_waits(times: int) -> None:
+    assert retry(proposal(), unwritten(1, times)) is None
+    assert retry(proposal(), situation(record=record(unwritten=times))) is None
+    assert retry(proposal(), situation(record=record(unwritten=1))) is None
 
 
 def test_in_mode_auto_what_is_proposed_is_done() -> None:

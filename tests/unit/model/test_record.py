@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import msgspec
 import pytest
@@ -191,3 +192,34 @@ def test_the_newest_outcomes_keep_their_words() -> None:
     for number in range(5):
         kept = kept.ended(outcome(detail=f"{number}"))
     assert [each.detail for each in kept.history] == ["4", "3", "", "", ""]
+
+
+def given_up(of: Record, **changes: Any) -> Record:  # noqa: ANN401  # handed to outcome
+    """The record after a plan that was never written."""
+    planned = msgspec.structs.replace(of, trial=trial())
+    return planned.ended(outcome(Verdict.VOID, **changes))
+
+
+def test_plans_that_are_given_up_in_a_row_are_counted_and_take_one_place_in_the_history() -> None:
+    kept = record().ended(outcome(Verdict.REGRESSED))
+    for at in range(12):
+        kept = given_up(kept, at=float(at))
+        assert kept.unwritten == at + 1
+    assert [each.verdict for each in kept.history] == [Verdict.VOID, Verdict.REGRESSED]
+    assert kept.history[0].at == 11
+
+
+def test_the_count_begins_anew_for_another_reason() -> None:
+    kept = given_up(given_up(record()), reason=Reason.DANGER)
+    assert kept.unwritten == 1
+    assert [each.reason for each in kept.history] == [Reason.DANGER]
+
+
+def test_a_change_that_was_written_ends_the_count_and_keeps_its_own_place() -> None:
+    written = msgspec.structs.replace(given_up(record()), trial=trial(phase=Phase.MEASURING))
+    kept = written.ended(outcome(Verdict.VOID))
+    assert kept.unwritten == 0
+    assert len(kept.history) == 2
+    again = given_up(kept)
+    assert again.unwritten == 1
+    assert len(again.history) == 3
