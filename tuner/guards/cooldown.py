@@ -30,7 +30,8 @@ def retry_seconds(
 ) -> float:
     """How much is left of the pause after plans that could not be written, seconds.
 
-    0 or less where it is over. One rate window after the first; each further one in a row doubles it, up to the cooldown.
+    0 or less where it is over. It is one rate window after the first; each further one in a row
+    doubles it, up to the cooldown.
     """
     if record.unwritten < 1 or not record.history:
         return 0.0
