@@ -102,8 +102,10 @@ def _gogc(signals: Signals, terms: Terms, backstop_bytes: float | None) -> GogcM
     ceiling = memory_ceiling(
         signals, terms.memory, terms.profile, terms.law, backstop_bytes=backstop_bytes
     )
-    # An off that may be tuned is left from the GOGC that would give today's heap goal.
-    current = signals.gogc_effective if math.isinf(signals.gogc) else signals.gogc
+    # An off that may be tuned is left from the GOGC that would give today's heap goal, and 0 from
+    # the least that can be written.
+    numbered = 1 <= signals.gogc < math.inf
+    current = signals.gogc if numbered else signals.gogc_effective
     target, limited_by = _target(signals, current, ceiling, terms)
     prediction = predict(signals, target, terms.law, backstop_bytes)
     return GogcMove(

@@ -377,3 +377,8 @@ def test_danger_is_told_with_the_proposal_and_still_sets_a_gomemlimit() -> None:
     answer = asked(at(900.0, 0.1), USUAL, danger=DANGER)
     assert answer.danger == DANGER
     assert answer.memory_limit == MemoryLimitMove(None, 910)
+
+
+def test_a_gogc_of_0_is_counted_as_the_least_that_can_be_written() -> None:
+    answer = moved(replace(signals(gc_share=0.02), gogc=0.0, gogc_effective=1.0))
+    assert (answer.current_gogc, answer.target_gogc) == (1, 1)
