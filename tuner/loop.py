@@ -58,6 +58,10 @@ from tuner.verification import Windows, abandoned, found_patched, patched
 WRITE_ATTEMPTS = 3
 """How often a change is tried anew on a workload that moves under our hands."""
 
+RECORDS_PER_TICK = 300
+"""How many records of workloads that nothing was done to are written on one tick: a fleet that is
+seen for the first time would hold the loop up for minutes."""
+
 _Told = TypeVar("_Told", bound=Happening)
 
 FleetReadings = Mapping[WorkloadKey, Mapping[str, Mapping[Quantity, float]]]
@@ -106,6 +110,7 @@ class Loop:
         self._steady_since: float | None = None
         self._lost_since: float | None = None
         self._stored: MutableMapping[WorkloadKey, Record] = {}
+        self._records_left = RECORDS_PER_TICK
         self._alerts: Mapping[str, frozenset[str]] = {}
 
     def tick(self, now: float) -> TickEnded | TickFailed:
@@ -134,7 +139,8 @@ class Loop:
             assessments[key] = self._apart(step, workload, records.get(key), now)
         for key, refusal in admit(assessments, self._policy.guards).items():
             assessments[key] = _held(assessments[key], refusal)
-        for key, assessment in assessments.items():
+        self._records_left = RECORDS_PER_TICK
+        for key, assessment in sorted(assessments.items(), key=_changes_first):
             step = partial(self._act, assessment, records.get(key), now)
             assessments[key] = self._apart(step, assessment.workload, records.get(key), now)
         for gone in self._seen.keys() - assessments.keys():
@@ -256,18 +262,26 @@ class Loop:
 
         What was done is written at once. A reason or a recommendation is written once it has
         differed for a whole rate window: figures near a threshold would otherwise write every tick.
+        It can wait for its turn, as the first record of a workload can.
         """
         key, record = assessment.workload.key, assessment.record
         seen, stored = self._seen[key], self._stored.get(key)
         if stored is None:
-            return assessment.decision.reason not in OPERATOR_WIDE
+            of_all = assessment.decision.reason in OPERATOR_WIDE
+            return not of_all and (not record.blank or self._has_turn())
         if not meaning_changed(stored, record):
             seen.unsaved_since = None
             return False
         if seen.unsaved_since is None:
             seen.unsaved_since = now
+        if record.done != stored.done:
+            return True
         settled = now - seen.unsaved_since >= self._policy.timing.rate_window_seconds
-        return settled or record.done != stored.done
+        return settled and self._has_turn()
+
+    def _has_turn(self) -> bool:
+        self._records_left -= 1
+        return self._records_left >= 0
 
     def _carry_out(self, assessment: Assessment, decision: Apply, now: float) -> Assessment:
         """Write ahead, patch, and say what became of it."""
@@ -407,6 +421,11 @@ class Loop:
         for observer in self._observers:
             observer.notify(happening)
         return happening
+
+
+def _changes_first(of: tuple[WorkloadKey, Assessment]) -> bool:
+    """Nothing that has to be written to a workload waits for records that have not."""
+    return not isinstance(of[1].decision, Apply)
 
 
 def _held(assessment: Assessment, hold: Hold) -> Assessment:

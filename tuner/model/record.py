@@ -175,6 +175,11 @@ class Record(Stored, frozen=True):
             self.sightings,
         )
 
+    @property
+    def blank(self) -> bool:
+        """Whether nothing was done yet, nor has to be remembered."""
+        return self.done == Record(self.mode, self.decision, self.reason, "").done
+
     def decided(self, decision: Decision) -> "Record":
         """The same record with another decision."""
         verb = Verb.APPLY if isinstance(decision, Apply) else Verb.HOLD
