@@ -40,7 +40,7 @@ e2e: $(STAMP) ## The loop on a real API server, Prometheus and Go services (firs
 e2e-full: $(STAMP) ## The same with the tests that take long (about an hour)
 	@$(BIN)/pytest tests/e2e --full
 
-bench: $(STAMP) ## Figures: how near the simulation is to a real service (15 min on an idle machine)
+bench: $(STAMP) ## Figures: how near the simulation is to a real service (20 min on an idle machine)
 	@$(BIN)/pytest tests/benchmark -rP
 
 cluster: $(STAMP) ## Start that cluster for use by hand, until Ctrl-C
