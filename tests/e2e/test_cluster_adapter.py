@@ -141,11 +141,14 @@ def full_record(at: float) -> Record:
         learned=Learned(3.1e-10, 1.5e6, 1 << 30, 1 << 31),
         history=outcomes * 5,
         reverted_at=at + 3,
+        reverts=2,
+        unwritten=1,
         restored_at=at + 4,
         barrier=Barrier(threshold=64, prior=None, written_at=at),
         sightings=(Sighting("calm/0123456789ab", at),),
     )
-    assert all(getattr(record, name) != default for name, default in _defaults(record).items())
+    defaults = _defaults(record).items()
+    assert not [name for name, default in defaults if getattr(record, name) == default]
     return msgspec.structs.replace(
         record, trial=msgspec.structs.replace(trial, baseline=bare, suspected=False)
     )
