@@ -7,7 +7,7 @@ from tuner.guards.rollout import rollout_of
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
 from tuner.model.trial import Setting, Trial
-from tuner.model.workload import FIELD_MANAGER, Container, Workload
+from tuner.model.workload import Container, Workload
 
 
 def objection_to(trial: Trial, fresh: Workload, decided_on: Workload) -> Hold | None:
@@ -26,7 +26,7 @@ def objection_to(trial: Trial, fresh: Workload, decided_on: Workload) -> Hold | 
     refusal = next(filter(None, _of_moves(trial.change.settings, fresh, container)), None)
     if refusal is not None or trial.reason is Reason.ROLLBACK or fresh.live is not None:
         return refusal
-    if all(_stands(container, move) for move in trial.change.settings):
+    if all(container.ours(move.name, move.after) for move in trial.change.settings):
         return None
     return rollout_of(fresh)
 
@@ -37,7 +37,7 @@ def _of_moves(
     """Why each move must not be made; None where it may."""
     for move in moves:
         yield ownership_of(fresh, container, move.name)
-    if all(_stands(container, move) for move in moves):
+    if all(container.ours(move.name, move.after) for move in moves):
         return
     for move in moves:
         now = container.literal(move.name)
@@ -61,9 +61,3 @@ def _another(trial: Trial, fresh: Workload, decided_on: Workload) -> bool:
 
 def _channel(workload: Workload) -> str:
     return "" if workload.live is None else workload.live.config_map
-
-
-def _stands(container: Container, move: Setting) -> bool:
-    """Whether a value is there already, in our name."""
-    entry = container.env.get(move.name)
-    return entry is not None and entry.value == move.after and FIELD_MANAGER in entry.owners

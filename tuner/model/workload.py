@@ -102,6 +102,11 @@ class Container:
         entry = self.env.get(name)
         return None if entry is None else entry.value
 
+    def ours(self, name: str, value: str | None) -> bool:
+        """Whether a value stands there in gc-tuner's name."""
+        entry = self.env.get(name)
+        return entry is not None and entry.value == value and FIELD_MANAGER in entry.owners
+
 
 @dataclass(frozen=True, slots=True)
 class LiveChannel:

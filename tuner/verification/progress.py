@@ -1,6 +1,7 @@
 """One step of a trial: from what is seen of the workload to the trial's next phase or its end."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import msgspec
@@ -13,7 +14,7 @@ from tuner.model.record import Applied, Record, applied
 from tuner.model.signals import Signals
 from tuner.model.trial import Change, Level, Outcome, Phase, Setting, Trial, Verdict
 from tuner.model.tuning import Prediction
-from tuner.model.workload import FIELD_MANAGER, GOGC, GOMEMLIMIT, Kind, Rollout, Workload
+from tuner.model.workload import GOGC, GOMEMLIMIT, Kind, Rollout, Workload
 from tuner.verification.learning import learn, learn_kill
 from tuner.verification.verdict import (
     Judgement,
@@ -34,9 +35,9 @@ FRESH_STARTS = 3
 TAKE_UP_SECONDS = 300.0
 """How long the pods may take to show what was written on the live channel; a kubelet refreshes a
 mounted ConfigMap within 90 s."""
-ROLLOUT_SECONDS_PER_POD = 600.0
+ROLLOUT_SECONDS_PER_POD = 3600.0
 """How long a StatefulSet may take to replace a pod: it knows no deadline, and goes no further than
-one that does not become ready. A Deployment's own is as long by default."""
+one that does not become ready. Databases that replay their logs take a while."""
 STOOD_SECONDS = 86400.0
 """A value that was taken away after as long as this was accepted once."""
 _WHOLE = re.compile(r"[0-9]{1,18}")
@@ -109,8 +110,9 @@ def _killed(record: Record, trial: Trial, view: View) -> Progress | None:
             at=running.oom_killed_at,
         )
         record = msgspec.structs.replace(record, learned=learned)
-        if trial.reason is Reason.GC_COST:
-            return _take_back(record, trial, view.now, judgement, None, back=_down(trial.change))
+        back = _down(trial.change)
+        if trial.reason is Reason.GC_COST and back.settings:
+            return _take_back(record, trial, view.now, judgement, None, back=back)
         # What stood there before takes no less memory: the next step goes down, not back.
         return _end(record, trial, view.now, judgement)
     if trial.reason in KEPT:
@@ -181,7 +183,16 @@ def found_patched(record: Record, trial: Trial, workload: Workload, now: float) 
     standing = _standing(trial.change, workload)
     if standing is None:
         return None
+    lost = {each.name for each in moves if standing.of(each.name) is None}
+    record = msgspec.structs.replace(record, applied=_without(record.applied, lost))
     return patched(record, msgspec.structs.replace(trial, change=standing), now)
+
+
+def _without(applied: Applied | None, names: Collection[str]) -> Applied | None:
+    if applied is None:
+        return None
+    left = tuple(each for each in applied.settings if each.name not in names)
+    return msgspec.structs.replace(applied, settings=left) if left else None
 
 
 def abandoned(record: Record, trial: Trial, workload: Workload, now: float, why: str) -> Progress:
@@ -215,15 +226,15 @@ def _planned(record: Record, trial: Trial, view: View) -> Progress:
 
 
 def _standing(change: Change, workload: Workload) -> Change | None:
-    """The moves of a change whose values are there in our name; None where none is."""
+    """The moves of a change that were made in our name; None where none was."""
     container = workload.container(change.container)
-    entries = {} if container is None else container.env
+    if container is None:
+        return None
     moves = tuple(
         each
         for each in change.settings
-        if (entry := entries.get(each.name)) is not None
-        and entry.value == each.after
-        and FIELD_MANAGER in entry.owners
+        if container.ours(each.name, each.after)
+        or (each.after is None and each.before is not None and each.name not in container.env)
     )
     return Change(change.container, moves) if moves else None
 

@@ -104,6 +104,14 @@ def test_no_kill_takes_a_backstop_away(before: str | None, after: str, *, undone
     assert back.of(GOMEMLIMIT) == (Setting(GOMEMLIMIT, after, before) if undone else None)
 
 
+def test_a_kill_under_a_first_backstop_alone_takes_nothing_back() -> None:
+    alone = moved(None, "200MiB", name=GOMEMLIMIT)
+    progress = seen(under(Phase.MEASURING, change=alone), having(KILLED))
+    assert ended(progress).verdict is Verdict.REGRESSED
+    assert progress.record.trial is None
+    assert progress.record.restored_at is None
+
+
 def test_a_kill_teaches_the_peak_that_was_predicted_and_the_limit_in_force() -> None:
     learned = seen(under(Phase.SETTLING), having(KILLED)).record.learned
     assert learned == Learned(
@@ -134,14 +142,14 @@ def test_a_kill_before_the_change_is_not_the_changes() -> None:
 @pytest.mark.parametrize(
     ("kind", "rollout", "passed", "taken_back"),
     [
-        (Kind.STATEFUL_SET, Rollout.IN_PROGRESS, 1201, True),
-        (Kind.STATEFUL_SET, Rollout.IN_PROGRESS, 1199, False),
+        (Kind.STATEFUL_SET, Rollout.IN_PROGRESS, 7201, True),
+        (Kind.STATEFUL_SET, Rollout.IN_PROGRESS, 7199, False),
         # Its controller says itself when it is late, and does nothing while it is paused.
         (Kind.DEPLOYMENT, Rollout.IN_PROGRESS, 9999, False),
         (Kind.STATEFUL_SET, Rollout.PAUSED, 9999, False),
     ],
 )
-def test_a_stateful_set_that_replaces_no_pod_in_ten_minutes_each_is_stuck(
+def test_a_stateful_set_that_replaces_no_pod_in_an_hour_each_is_stuck(
     kind: Kind, rollout: Rollout, passed: float, *, taken_back: bool
 ) -> None:
     subject = having(key=WorkloadKey("shop", kind, "cart"), rollout=rollout, replicas=2)

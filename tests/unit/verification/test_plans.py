@@ -15,7 +15,7 @@ from tests.examples import (
     workload_with,
 )
 from tuner.model.reason import Reason
-from tuner.model.record import Record
+from tuner.model.record import Applied, AppliedSetting, Record
 from tuner.model.trial import Change, Phase, Setting, Verdict
 from tuner.model.workload import GOGC, GOMEMLIMIT, EnvEntry, Workload
 from tuner.verification import Progress, View, Windows, abandoned, advance, patched
@@ -132,6 +132,40 @@ def test_an_abandoned_plan_ends_void_with_its_reason() -> None:
     assert progress.ended.detail == "not written: the API server refused it"
     assert progress.ended.measured_saving_ratio is None
     assert progress.record.trial is None
+
+
+def test_what_a_webhook_rewrote_is_not_ours_any_more_and_the_rest_is() -> None:
+    both = (
+        AppliedSetting(GOGC, "200", None),
+        AppliedSetting(GOMEMLIMIT, "700MiB", None),
+    )
+    plan = trial(
+        change=Change("app", (Setting(GOGC, "200", "400"), Setting(GOMEMLIMIT, "700MiB", "800MiB")))
+    )
+    env = {
+        GOGC: EnvEntry("300", owners=("webhook",)),
+        GOMEMLIMIT: EnvEntry("800MiB", owners=("gc-tuner",)),
+    }
+    subject = workload(containers=(container(env=env),))
+    of = record(applied=Applied("app", both, NOW - 900), trial=plan)
+    after = found(of, subject).record
+    assert after.applied is not None
+    assert after.applied.settings == (AppliedSetting(GOMEMLIMIT, "800MiB", None),)
+    assert found(after, subject).record.reverts == 0
+
+
+def test_of_a_rollback_that_was_written_in_part_that_part_is_undone() -> None:
+    both = (AppliedSetting(GOGC, "200", None), AppliedSetting(GOMEMLIMIT, "700MiB", None))
+    back = trial(
+        change=Change("app", (Setting(GOGC, "200", None), Setting(GOMEMLIMIT, "700MiB", None))),
+        reason=Reason.ROLLBACK,
+    )
+    env = {GOMEMLIMIT: EnvEntry("500MiB", owners=("webhook",))}
+    of = record(applied=Applied("app", both, NOW - 900), trial=back)
+    after = found(of, workload(containers=(container(env=env),))).record
+    assert after.applied is None
+    assert after.trial is not None
+    assert after.trial.change.settings == (Setting(GOGC, "200", None),)
 
 
 @pytest.mark.parametrize("limit", [None, "500MiB"], ids=["dropped", "rewritten"])
