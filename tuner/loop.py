@@ -59,8 +59,8 @@ WRITE_ATTEMPTS = 3
 """How often a change is tried anew on a workload that moves under our hands."""
 
 RECORDS_PER_TICK = 300
-"""How many records of workloads that nothing was done to are written on one tick: a fleet that is
-seen for the first time would hold the loop up for minutes."""
+"""So many records are written on one tick before those of workloads that nothing was done to wait
+for the next: a fleet that is seen for the first time would hold the loop up for minutes."""
 
 _Told = TypeVar("_Told", bound=Happening)
 
@@ -143,7 +143,8 @@ class Loop:
         for key, assessment in sorted(assessments.items(), key=_changes_first):
             step = partial(self._act, assessment, records.get(key), now)
             assessments[key] = self._apart(step, assessment.workload, records.get(key), now)
-        for gone in self._seen.keys() - assessments.keys():
+        # A workload that cannot be seen for a moment has its record all the same.
+        for gone in self._seen.keys() - assessments.keys() - records.keys():
             del self._seen[gone]
         return self._tell(TickEnded(now, time.perf_counter() - began, assessments))
 
@@ -219,12 +220,12 @@ class Loop:
         sightings = () if record is None else record.sightings
         first_seen = {each.entry: each.seen_at for each in sightings}
         resolved = self._overrides.of(workload.key, source.at, first_seen)
+        self._tell_orders(workload, resolved.override, source.at)
         assessed: Assessed = assess(
             workload, record, seen.kept, source, self._policy, resolved.override
         )
         seen.kept, seen.kept_if_written = assessed.kept, assessed.kept_if_written
         seen.ended = assessed.ended or seen.ended
-        self._tell_orders(workload, resolved.override, source.at)
         trial = assessed.assessment.record.trial
         if trial is not None and _moved(record, trial):
             self._tell(PhaseReached(source.at, workload, trial))
@@ -268,7 +269,7 @@ class Loop:
         seen, stored = self._seen[key], self._stored.get(key)
         if stored is None:
             of_all = assessment.decision.reason in OPERATOR_WIDE
-            return not of_all and (not record.blank or self._has_turn())
+            return not of_all and (not record.blank or self._records_left > 0)
         if not meaning_changed(stored, record):
             seen.unsaved_since = None
             return False
@@ -277,11 +278,7 @@ class Loop:
         if record.done != stored.done:
             return True
         settled = now - seen.unsaved_since >= self._policy.timing.rate_window_seconds
-        return settled and self._has_turn()
-
-    def _has_turn(self) -> bool:
-        self._records_left -= 1
-        return self._records_left >= 0
+        return settled and self._records_left > 0
 
     def _carry_out(self, assessment: Assessment, decision: Apply, now: float) -> Assessment:
         """Write ahead, patch, and say what became of it."""
@@ -324,11 +321,10 @@ class Loop:
             written = self._write(assessment.workload, trial)
         except ClusterError as error:
             self._tell(WriteFailed(now, key, "workload", str(error)))
-            hold = _hold_for(error)
-            if hold.reason is Reason.CLUSTER_UNAVAILABLE:
-                # It may stand there: what stood there before is right in either case.
-                assessment = replace(assessment, record=record)
-            return replace(assessment, decision=hold)
+            if isinstance(error, AlteredError):
+                self._seen[key].answered = error.answer
+            # Something may stand there: what stood there before is right in any case.
+            return replace(assessment, record=record, decision=_hold_for(error))
         if isinstance(written, Hold):
             return replace(assessment, decision=written)
         seen = self._seen[key]
@@ -343,9 +339,12 @@ class Loop:
         self._tell(WriteFailed(now, assessment.workload.key, "workload", str(error)))
         hold = _hold_for(error)
         if isinstance(error, AlteredError):
-            self._seen[assessment.workload.key].answered = error.answer
+            seen = self._seen[assessment.workload.key]
+            seen.answered = error.answer
             record = found_patched(assessment.record, trial, error.answer, now)
-            if record is not None:
+            if record is not None and record.trial is not None:
+                seen.kept = replace(seen.kept_if_written, windows=Windows())
+                self._tell(ChangeWritten(now, error.answer, record.trial))
                 return _held(replace(assessment, record=record), hold)
         if hold.reason is Reason.CLUSTER_UNAVAILABLE:
             # Whether it was written is not known: the plan lets the next tick see.
@@ -391,6 +390,7 @@ class Loop:
             self._tell(WriteFailed(now, assessment.workload.key, "record", str(error)))
             return False
         self._stored[assessment.workload.key] = assessment.record
+        self._records_left -= 1
         self._tell_ended(assessment.workload, now)
         return True
 
@@ -407,6 +407,7 @@ class Loop:
             assessment.mode is Mode.AUTO
             and not self._policy.dry_run
             and stopped(self._seen[workload.key].override, now) is None
+            and assessment.decision.reason is not Reason.INTERNAL_ERROR
         )
         if not (workload.cause_is_ours and may_write and workload.rollout is Rollout.COMPLETE):
             return

@@ -1,9 +1,10 @@
 """What a tick does for a fleet as a whole; single workloads are the scenarios' matter."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from tests.examples import policy, reading, workload
+from tuner.errors import RefusedError
 from tuner.loop import RECORDS_PER_TICK, Loop
 from tuner.model.override import NONE, Resolved
 from tuner.model.policy import Policy
@@ -24,14 +25,21 @@ class Cluster:
     """The one that has something to gain, in mode auto; the others look on."""
     saved: list[WorkloadKey] = field(default_factory=list)
     written: list[WorkloadKey] = field(default_factory=list)
+    saved_before: tuple[WorkloadKey, ...] = ()
+    """What had been saved when it was last written to a workload."""
     known: dict[WorkloadKey, Record] = field(default_factory=dict)
+    refused: Collection[WorkloadKey] = ()
+    """Whose records the API server takes from nobody."""
+    hidden: WorkloadKey | None = None
+    """What is out of sight at the moment."""
     queries_sent = 0
 
     def key(self, number: int) -> WorkloadKey:
         return WorkloadKey("shop", Kind.DEPLOYMENT, f"cart-{number}")
 
     def workloads(self) -> Mapping[WorkloadKey, Workload]:
-        return {self.key(each): self._workload(each) for each in range(self.size)}
+        every = {self.key(each): self._workload(each) for each in range(self.size)}
+        return {key: each for key, each in every.items() if key != self.hidden}
 
     def _workload(self, number: int) -> Workload:
         mode = Mode.AUTO if number == self.busy else Mode.RECOMMEND
@@ -48,13 +56,15 @@ class Cluster:
         return dict(self.known)
 
     def save(self, workload: Workload, record: Record) -> None:
+        if workload.key in self.refused:
+            raise RefusedError("exceeded quota")
         self.saved.append(workload.key)
         self.known[workload.key] = record
 
     def write(self, workload: Workload, change: Change, cause: str) -> Workload:
         del change, cause
-        assert len(self.saved) - len(self.written) == 1, "written ahead, and nothing before that"
         self.written.append(workload.key)
+        self.saved_before = tuple(self.saved)
         return workload
 
     def clear_cause(self, workload: Workload) -> None:
@@ -89,6 +99,30 @@ def test_a_fleet_that_is_seen_for_the_first_time_is_put_on_record_in_turns() -> 
     assert len(set(cluster.saved)) == cluster.size
 
 
+def test_records_that_cannot_be_saved_keep_nobody_elses_waiting() -> None:
+    cluster = Cluster(RECORDS_PER_TICK + 10)
+    cluster.refused = {cluster.key(each) for each in range(RECORDS_PER_TICK)}
+    loop(cluster).tick(NOW)
+    assert len(cluster.saved) == 10
+
+
+def ticks_until_written(hidden_at: int | None) -> int:
+    """How long it takes to the first change, with the workload out of sight on one tick."""
+    cluster = Cluster(2, busy=1)
+    running = loop(cluster)
+    for tick in range(60):
+        cluster.hidden = cluster.key(1) if tick == hidden_at else None
+        running.tick(NOW + TICK * tick)
+        if cluster.written:
+            return tick
+    raise AssertionError("never written")
+
+
+def test_a_workload_that_is_not_seen_for_a_moment_keeps_its_windows() -> None:
+    # One tick of four in a rate window: the windows before it still count.
+    assert ticks_until_written(hidden_at=10) <= ticks_until_written(None) + 4
+
+
 def test_a_change_waits_for_no_records_of_others() -> None:
     cluster = Cluster(5, busy=4)
     running = loop(cluster)
@@ -101,3 +135,4 @@ def test_a_change_waits_for_no_records_of_others() -> None:
         running.tick(NOW + TICK * tick)
         tick += 1
     assert cluster.written == [cluster.key(4)]
+    assert cluster.saved_before == (cluster.key(4),), "written ahead, and nothing before that"
