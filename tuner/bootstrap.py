@@ -149,6 +149,8 @@ def _words(error: SourceError) -> str:
             return "its name does not resolve"
         case ssl.SSLCertVerificationError():
             return f"its certificate is not trusted: {first.verify_message}"
+        case OSError(errno=int(number), filename=str(name)):
+            return f"{name}: {os.strerror(number).lower()}"
         case OSError(errno=int(number)) if not isinstance(first, ssl.SSLError):
             return os.strerror(number).lower()
         case OSError():
@@ -159,9 +161,13 @@ def _words(error: SourceError) -> str:
 
 def _first(error: BaseException) -> BaseException:
     """The error that brought about the others."""
-    while (below := error.__cause__ or error.__context__) is not None:
+    while (below := error.__cause__ or _context(error)) is not None:
         error = below
     return error
+
+
+def _context(error: BaseException) -> BaseException | None:
+    return None if error.__suppress_context__ else error.__context__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -191,6 +191,10 @@ def checked(url: str) -> str:
         (http(429), "http_429"),
         (http(200, '{"status": "error", "errorType": "timeout"}'), "status_error"),
         (b"", "unreachable"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{",
+            "unreachable",
+        ),
     ],
 )
 def test_an_outage_at_the_start_is_told_and_survived(answer: bytes, cause: str) -> None:
