@@ -294,11 +294,14 @@ class Loop:
             return self._unwritten(assessment, trial, error, now)
         if isinstance(written, Hold):
             return self._drop(assessment, written, now)
-        seen = self._seen[key]
-        seen.answered, seen.kept = written, replace(seen.kept_if_written, windows=Windows())
-        record = patched(record, trial, now)
-        self._tell(ChangeWritten(now, written, trial))
-        return replace(assessment, workload=written, record=record)
+        self._changed(written, trial, now)
+        return replace(assessment, workload=written, record=patched(record, trial, now))
+
+    def _changed(self, answer: Workload, trial: Trial, now: float) -> None:
+        """A change took effect: what was observed before is of another setting."""
+        seen = self._seen[answer.key]
+        seen.answered, seen.kept = answer, replace(seen.kept_if_written, windows=Windows())
+        self._tell(ChangeWritten(now, answer, trial))
 
     def _set_barrier(self, assessment: Assessment, decision: Apply, now: float) -> Assessment:
         """Write a barrier threshold; what stood there before our first one is kept on record.
@@ -339,12 +342,10 @@ class Loop:
         self._tell(WriteFailed(now, assessment.workload.key, "workload", str(error)))
         hold = _hold_for(error)
         if isinstance(error, AlteredError):
-            seen = self._seen[assessment.workload.key]
-            seen.answered = error.answer
+            self._seen[assessment.workload.key].answered = error.answer
             record = found_patched(assessment.record, trial, error.answer, now)
             if record is not None and record.trial is not None:
-                seen.kept = replace(seen.kept_if_written, windows=Windows())
-                self._tell(ChangeWritten(now, error.answer, record.trial))
+                self._changed(error.answer, record.trial, now)
                 return _held(replace(assessment, record=record), hold)
         if hold.reason is Reason.CLUSTER_UNAVAILABLE:
             # Whether it was written is not known: the plan lets the next tick see.

@@ -2,6 +2,7 @@
 
 import math
 
+from tuner.guards.pause import doubled_seconds
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.policy import Profile
@@ -12,8 +13,6 @@ from tuner.model.trial import Verdict
 
 UNTOLD = (Verdict.VOID, Verdict.REGRESSED)
 """Ends of a trial after which the record may not tell of what was applied any more."""
-DOUBLINGS_MOST = 16
-"""Of a pause: no cooldown is so many times as long as a rate window, and no number overflows."""
 
 
 def cooldown_seconds(record: Record, profile: Profile, now: float) -> float:
@@ -35,9 +34,8 @@ def retry_seconds(
     """
     if record.unwritten < 1 or not record.history:
         return 0.0
-    doublings = min(record.unwritten - 1, DOUBLINGS_MOST)
     longest = max(profile.cooldown_seconds, rate_window_seconds)
-    pause = min(rate_window_seconds * 2.0**doublings, longest)
+    pause = doubled_seconds(rate_window_seconds, record.unwritten, longest)
     return record.history[0].at + pause - now
 
 

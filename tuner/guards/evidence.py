@@ -17,8 +17,7 @@ def evidence(move: GogcMove, situation: Situation) -> GogcMove | Hold:
     if not judged or not move.rises or move.ordered:
         return move
     newest = last_verdict_on(GOGC, judged)
-    closed = newest is not None and newest.verdict is Verdict.NO_EFFECT and newest.rose
-    if newest is not None and closed and not _load_moved(newest, situation):
+    if newest is not None and _closes(newest) and not _load_moved(newest, situation):
         return Hold(
             Reason.DIRECTION_CLOSED,
             f"{newest.change} ended as {newest.verdict.value}: "
@@ -34,6 +33,10 @@ def evidence(move: GogcMove, situation: Situation) -> GogcMove | Hold:
             "exporting go_cpu_classes_gc_total_cpu_seconds_total would settle it",
         )
     return move
+
+
+def _closes(outcome: Outcome) -> bool:
+    return outcome.verdict is Verdict.NO_EFFECT and outcome.rose
 
 
 def _load_moved(newest: Outcome, situation: Situation) -> bool:

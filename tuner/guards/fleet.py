@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from tuner.guards.orders import STOPPED
 from tuner.model.decision import Apply, Hold
 from tuner.model.happening import Assessment
 from tuner.model.policy import GuardRules
@@ -19,9 +20,6 @@ URGENCY = {
 }
 """Order in which changes get their turn: undoing harm, then danger, people's word, memory safety,
 and gain."""
-
-ORDERS_TO_STOP = (Reason.FROZEN, Reason.PAUSED, Reason.OVERRIDE_INVALID)
-"""People's orders, which may stand for weeks."""
 
 
 def admit(
@@ -82,6 +80,6 @@ def _replacing_pods(assessment: Assessment) -> bool:
         return False
     if trial.phase not in {Phase.PLANNED, Phase.ROLLING_OUT}:
         return False
-    if assessment.mode is Mode.AUTO and decision.reason not in ORDERS_TO_STOP:
+    if assessment.mode is Mode.AUTO and decision.reason not in STOPPED:
         return True
     return assessment.workload.rollout is not Rollout.COMPLETE

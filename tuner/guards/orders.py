@@ -5,6 +5,9 @@ from tuner.model.decision import Hold
 from tuner.model.override import Override
 from tuner.model.reason import Reason
 
+STOPPED = (Reason.FROZEN, Reason.PAUSED, Reason.OVERRIDE_INVALID)
+"""The reasons of ``stopped``: people's orders, which may stand for weeks."""
+
 
 def orders(situation: Situation) -> Hold | None:
     """Refuse what people have stopped."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from tuner.control.memory_limit import parse, worth_writing
+from tuner.guards.pause import doubled_seconds
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.proposal import GogcMove, MemoryLimitMove
@@ -61,8 +62,8 @@ def _left_seconds(harmful: Sequence[Outcome], situation: Situation) -> float:
     if not harmful:
         return 0.0
     rules = situation.policy.guards
-    pause: float = min(
-        rules.quarantine_seconds * 2 ** (len(harmful) - 1), rules.quarantine_longest_seconds
+    pause = doubled_seconds(
+        rules.quarantine_seconds, len(harmful), rules.quarantine_longest_seconds
     )
     return max(each.at for each in harmful) + pause - situation.now
 

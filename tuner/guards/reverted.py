@@ -1,5 +1,6 @@
 """Guard: after someone took our value away, leave the workload alone for a while."""
 
+from tuner.guards.pause import doubled_seconds
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
@@ -13,8 +14,8 @@ def reverted(situation: Situation) -> Hold | None:
     record, usual = situation.record, situation.policy.timing.revert_pause_seconds
     if record.reverted_at is None:
         return None
-    doubled = usual * 2.0 ** min(max(record.reverts - 1, 0), 32)
-    left = record.reverted_at + min(doubled, max(usual, LONGEST_SECONDS)) - situation.now
+    pause = doubled_seconds(usual, record.reverts, max(usual, LONGEST_SECONDS))
+    left = record.reverted_at + pause - situation.now
     if left <= 0:
         return None
     times = f", {record.reverts} times in a row" if record.reverts > 1 else ""
