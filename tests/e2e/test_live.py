@@ -17,21 +17,19 @@ if TYPE_CHECKING:
     from tests.e2e.testbed.operator import Operator
 
 BRISK: Mapping[str, Any] = {"trial": {"windows": 2, "requests": 50, "patience": 6}}
+STEADY: Mapping[str, Any] = {"trial": {"windows": 5, "requests": 50, "patience": 15}}
+"""With so many windows to a side, a busy neighbour's noise is less than what a step saves."""
 LATE = {"testbed.gc-tuner.io/mount-refresh": "60s"}
 """As late as a kubelet is: one minute from the ConfigMap to the file."""
 
 SURGE = "surge"
-BASE = 12
-LAX = "10s"
-"""A latency target that even the overload meets: nobody needs fewer requests in flight."""
-TIGHTER_RATIO = 0.8
-"""The target that is asked for under overload, by the latency there: how fast a machine is, and
-what else it has to do, is its own."""
-# About 24 requests/s at the most: 8/s are served, 38/s are an overload. With many more in flight
-# than these, one core would be too late for scrapes.
+BASE = 20
+TARGET_SECONDS = 0.75
+# 22 requests/s at the most, by what is downstream and so on any machine: 8/s are served, 38/s are
+# an overload, in which 20 in flight take 0.9 s each.
 OVERLOADED: Mapping[str, str] = {
-    "GOMAXPROCS": "1",
-    "ITERATIONS_PER_REQUEST": "20000000",
+    "DOWNSTREAM": "1:45ms",
+    "ITERATIONS_PER_REQUEST": "20000",
     "LIVE_HEAP_BYTES": "8Mi",
     "GARBAGE_BYTES_PER_REQUEST": "64Ki",
     "BARRIER_THRESHOLD": str(BASE),
@@ -59,11 +57,11 @@ def _limit_in_force(tenant: Tenant) -> set[float]:
     return set(tenant.by_pod("go_gc_gomemlimit_bytes{$pods}").values())
 
 
-def _verdicts(operator: Operator) -> list[str]:
-    """Verdicts on GOGC, newest first."""
+def _outcomes(operator: Operator) -> list[dict[str, Any]]:
+    """Ended trials of GOGC, newest first."""
     history = operator.record(SERVICE).get("history", [])
     return [
-        each["verdict"]
+        each
         for each in history
         if any(setting["name"] == "GOGC" for setting in each["change"]["settings"])
     ]
@@ -73,9 +71,11 @@ def _tuned_live(tenant: Tenant, operator: Operator, patience_seconds: float) -> 
     """Wait for a verdict on GOGC, and check what was and what was not written on the way."""
     before = tenant.starts()
     tenant.cluster.wait_for(
-        lambda: bool(_verdicts(operator)), patience_seconds, "a verdict on GOGC"
+        lambda: bool(_outcomes(operator)), patience_seconds, "a verdict on GOGC"
     )
-    assert _verdicts(operator)[-1] in {"Confirmed", "NoEffect"}
+    first = _outcomes(operator)[-1]
+    print(f"{first['verdict']}: {first['detail']}")
+    assert first["verdict"] in {"Confirmed", "NoEffect"}, first["detail"]
     assert tenant.starts() == before
     assert operator.writes("deployments") == []
     writes = operator.writes("configmaps")
@@ -88,14 +88,14 @@ def test_gogc_and_gomemlimit_are_moved_live_and_no_pod_is_restarted(
     tenants: Mapping[str, Tenant],
 ) -> None:
     live = tenants["live"]
-    with live.operated(settings=BRISK) as operator:
+    with live.operated(settings=STEADY) as operator:
         live.cluster.wait_for(lambda: live.gogc_in_force() == {200.0}, 60, "GOGC 200 in force")
         (first,) = operator.writes("configmaps")
         values = live.live()
         assert values["GOGC"] == "200"
         assert _limit_in_force(live) == {_mebibytes(values["GOMEMLIMIT"])}
         assert "GOGC" not in live.env()
-        _tuned_live(live, operator, 120)
+        _tuned_live(live, operator, 180)
         assert operator.writes("configmaps")[0] == first
 
 
@@ -105,13 +105,13 @@ def test_a_mount_that_is_a_minute_late_brings_no_second_write_and_no_other_verdi
 ) -> None:
     with deployed({"late": live_tenant(cluster, "late", pod_annotations=LATE)}) as tenants:
         late = tenants["late"]
-        with late.operated(settings=BRISK) as operator:
+        with late.operated(settings=STEADY) as operator:
             cluster.wait_for(lambda: "GOGC" in late.live(), 60, "the change in the ConfigMap")
             assert late.gogc_in_force() == {100.0}
             cluster.wait_for(lambda: late.gogc_in_force() == {200.0}, 90, "GOGC 200 in force")
             assert len(operator.writes("configmaps")) == 1
             assert operator.record(SERVICE)["trial"]["phase"] in {"RollingOut", "Settling"}
-            _tuned_live(late, operator, 120)
+            _tuned_live(late, operator, 180)
 
 
 def _threshold(tenant: Tenant) -> float:
@@ -141,7 +141,10 @@ def _overload(cluster: Cluster, pod_annotations: Mapping[str, str]) -> Tenant:
         OVERLOADED,
         rate=QUIET_RATE,
         replicas=1,
-        annotations={"gc-tuner.io/barrier-base": str(BASE), "gc-tuner.io/latency-target": LAX},
+        annotations={
+            "gc-tuner.io/barrier-base": str(BASE),
+            "gc-tuner.io/latency-target": f"{TARGET_SECONDS:g}s",
+        },
         pod_annotations=pod_annotations,
     )
 
@@ -149,29 +152,27 @@ def _overload(cluster: Cluster, pod_annotations: Mapping[str, str]) -> Tenant:
 def _ride_out(
     tenant: Tenant, *, falls_within_seconds: float, recovers_within_seconds: float
 ) -> None:
-    """Into an overload, its latency brought inside a target, and out of it."""
+    """Into an overload, the latency of what is let in brought inside its target, and out of it."""
     cluster, starts = tenant.cluster, tenant.starts()
     with tenant.operated(settings=BRISK) as operator:
         cluster.wait_for(lambda: "observed" in operator.record(SERVICE), 60, "the loop at work")
         tenant.add_load(SURGE, SURGE_RATE)
         cluster.wait_for(
-            lambda: _refused_per_second(tenant) > 0.4 * SURGE_RATE, 90, "20 s of overload"
+            lambda: _admitted_p95_seconds(tenant) > TARGET_SECONDS, 60, "latency out of its target"
         )
-        before, overloaded = _threshold(tenant), _admitted_p95_seconds(tenant)
-        target = round(TIGHTER_RATIO * overloaded, 3)
-        tenant.patch({"metadata": {"annotations": {"gc-tuner.io/latency-target": f"{target:g}s"}}})
+        overloaded = _admitted_p95_seconds(tenant)
+        cluster.wait_for(lambda: _threshold(tenant) < BASE, falls_within_seconds, "a fall in force")
         cluster.wait_for(
-            lambda: _threshold(tenant) < before, falls_within_seconds, "a fall in force"
-        )
-        cluster.wait_for(
-            lambda: _refused_per_second(tenant) > 0 and _admitted_p95_seconds(tenant) <= target,
+            lambda: (
+                _refused_per_second(tenant) > 0 and _admitted_p95_seconds(tenant) <= TARGET_SECONDS
+            ),
             falls_within_seconds,
             "latency inside the target under overload",
         )
         lowest, latency = _threshold(tenant), _admitted_p95_seconds(tenant)
         print(
-            f"threshold {before:g} -> {lowest:g}: p95 {overloaded:.2f} -> {latency:.2f} s, "
-            f"target {target:.2f} s, {_refused_per_second(tenant):.1f}/s refused"
+            f"threshold {BASE} -> {lowest:g}: p95 {overloaded:.2f} -> {latency:.2f} s, "
+            f"target {TARGET_SECONDS:g} s, {_refused_per_second(tenant):.1f}/s refused"
         )
         tenant.remove_load(SURGE)
         cluster.wait_for(

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"gctuner.test/services/internal/downstream"
 	"gctuner.test/services/internal/liveheap"
 	"gctuner.test/services/internal/settings"
 )
@@ -40,6 +41,7 @@ type config struct {
 	garbageBytes      int64
 	iterations        int64
 	errorRatio        float64
+	downstream        downstream.Pool
 	penalties         penalties
 	barrierThreshold  int64
 	liveConfigDir     string
@@ -77,6 +79,13 @@ func readConfig(lookup func(string) string) (config, error) {
 			r.Refuse("LIVE_HEAP_SWING", err)
 		}
 		c.swing = swing
+	}
+	if text := r.Text("DOWNSTREAM", ""); text != "" {
+		pool, err := downstream.Parse(text)
+		if err != nil {
+			r.Refuse("DOWNSTREAM", err)
+		}
+		c.downstream = pool
 	}
 	c.penalties = penalties{
 		latency: readPenalty(r, "LATENCY_WHEN_GOGC_ABOVE", "DURATION, such as 300:20ms",

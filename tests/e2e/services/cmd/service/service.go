@@ -203,6 +203,7 @@ func (s *service) work(w http.ResponseWriter, _ *http.Request) {
 	}
 	defer s.barrier.Leave()
 	time.Sleep(time.Duration(s.penaltyLatency.Load()))
+	s.config.downstream.Call()
 	iterations := s.config.iterations + s.penaltyIterations.Load()
 	s.sink.Store(toil.Do(iterations, s.config.garbageBytes))
 	s.leak.Keep()
