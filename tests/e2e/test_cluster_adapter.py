@@ -138,7 +138,7 @@ def full_record(at: float) -> Record:
         ),
         applied=Applied("app", (AppliedSetting("GOGC", None, None),), at),
         trial=trial,
-        learned=Learned(3.1e-10, 1.5e6, 1 << 30, 1 << 31),
+        learned=Learned(3.1e-10, 0.2e-10, 0.4, 1.1, 0.7, 1 << 30, 1 << 31, at),
         history=outcomes * 5,
         reverted_at=at + 3,
         reverts=2,

@@ -28,6 +28,8 @@ from tuner.model.workload import Rollout, Running
 from tuner.verification.learning import ALPHA_HIGHEST, ALPHA_LOWEST, learn
 from tuner.verification.verdict import comparable, judge
 
+PRIOR = 0.7e-9
+
 
 @given(trials(), levels(), levels())
 def test_any_two_levels_have_a_judgement_in_words(
@@ -42,8 +44,8 @@ def test_any_two_levels_have_a_judgement_in_words(
 def test_no_trial_teaches_what_contradicts_the_law_or_cannot_be_stored(
     before: Level, after: Level
 ) -> None:
-    taught = learn(Learned(), before, after, cpu_fell=True)
-    assert taught.cost_seconds_per_byte is None or taught.cost_seconds_per_byte >= 0
+    taught = learn(Learned(), before, after, POLICY.trial, prior_cost=PRIOR)
+    assert taught.cost_seconds_per_byte is None or taught.cost_seconds_per_byte > 0
     assert taught.alpha is None or ALPHA_LOWEST <= taught.alpha <= ALPHA_HIGHEST
     assert msgspec.json.decode(msgspec.json.encode(taught), type=Learned) == taught
 
@@ -52,7 +54,7 @@ def test_no_trial_teaches_what_contradicts_the_law_or_cannot_be_stored(
 def test_any_two_levels_add_to_whatever_is_known(
     known: Learned, before: Level, after: Level
 ) -> None:
-    taught = learn(known, before, after, cpu_fell=True)
+    taught = learn(known, before, after, POLICY.trial, prior_cost=PRIOR)
     kill = (taught.killed_at, taught.killed_peak_bytes, taught.killed_limit_bytes)
     assert kill == (known.killed_at, known.killed_peak_bytes, known.killed_limit_bytes)
 

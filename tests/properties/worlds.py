@@ -339,7 +339,7 @@ def learned() -> st.SearchStrategy[Learned]:
         st.builds(
             Learned,
             cost_seconds_per_byte=maybe,
-            bytes_per_request=FINITE,
+            cost_deviation=maybe,
             killed_peak_bytes=amount,
             killed_limit_bytes=amount,
             killed_at=st.one_of(st.none(), TIMES),

@@ -245,6 +245,7 @@ CASES: Mapping[Reason, Case] = {
             ROOMY,
             runtime_metrics=False,
             cost_seconds_per_byte=0.01e-9,
+            harm=lambda gogc: 0.02e-3 if gogc > 100 else 0.0,  # more than GC gives back
             requests_per_second=step(600, 300, at=BEGINNING + 7200),
         )
     ),

@@ -175,6 +175,7 @@ def test_a_closed_direction_opens_when_the_load_has_changed() -> None:
             ROOMY,
             runtime_metrics=False,
             cost_seconds_per_byte=0.01e-9,  # far less than an estimate can know
+            harm=lambda gogc: 0.02e-3 if gogc > 100 else 0.0,  # more than GC gives back
             requests_per_second=total(LOAD, step(0, -300, at=1e9 + 2 * 3600)),
         )
     )

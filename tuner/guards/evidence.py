@@ -26,7 +26,7 @@ def evidence(move: GogcMove, situation: Situation) -> GogcMove | Hold:
     # GOMEMLIMIT alone, or a fall, was no probe of what marking costs.
     probed = any(each.rose for each in judged)
     estimated = situation.signals.gc_share_source is Source.ESTIMATED
-    if probed and estimated and situation.record.learned.cost_seconds_per_byte is None:
+    if probed and estimated and not situation.record.learned.cost_known:
         return Hold(
             Reason.COST_UNKNOWN,
             "the GC share is estimated and no trial has yet taught this workload's marking cost; "

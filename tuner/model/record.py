@@ -13,6 +13,8 @@ from tuner.model.workload import GOGC, Mode
 HISTORY_LENGTH = 10
 HISTORY_DETAILED = 2
 """So many of them keep all their figures and words: the whole has to fit into 4 KiB."""
+COST_KNOWN_RATIO = 0.3
+"""A marking cost that may be further off than this is a guess."""
 MOVED_RATIO = 0.05
 """A recommended value that moves by less than this has not changed its meaning."""
 
@@ -97,8 +99,8 @@ class Learned(Stored, frozen=True):
 
     cost_seconds_per_byte: float | None = None
     """Marking cost per live byte and cycle."""
-    bytes_per_request: float = 0.0
-    """What the trials took away from marking: the evidence behind the cost."""
+    cost_deviation: float | None = None
+    """How far it may be off, one standard deviation, seconds per byte."""
     utilisation: float | None = None
     """CPU used by GOMAXPROCS when the cost was learned: idle processors mark too, and at low load
     that is half of the cost."""
@@ -112,6 +114,12 @@ class Learned(Stored, frozen=True):
     """The container's memory limit at that time."""
     killed_at: float | None = None
     """When the newest kill was, of those that are accounted for."""
+
+    @property
+    def cost_known(self) -> bool:
+        """Whether the marking cost is known well enough to build on."""
+        cost, deviation = self.cost_seconds_per_byte, self.cost_deviation
+        return cost is not None and deviation is not None and deviation <= COST_KNOWN_RATIO * cost
 
 
 class Barrier(Stored, frozen=True):

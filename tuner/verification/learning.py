@@ -5,65 +5,80 @@ import math
 import msgspec
 
 from tuner.control.gc_cost import logit
+from tuner.model.policy import TrialRules
 from tuner.model.record import Learned
 from tuner.model.trial import Level
+from tuner.verification.verdict import standard_error, yardstick
 
 ALPHA_LOWEST, ALPHA_HIGHEST = 0.5, 1.5
 """Outside of it, it was not GOGC that moved the GC share."""
 LN_RANGE_LEAST = math.log(1.25)
 """A smaller step says more of noise than of the exponent."""
+PRIOR_ERROR = 0.5
+"""How far the prior cost may be off, one standard deviation: it is a matter of what a heap is made
+of."""
 UTILISATION_MOVED_RATIO = 0.3
 """A change of utilisation after which what marking cost before says little."""
 
 
-def learn(known: Learned, before: Level, after: Level, *, cpu_fell: bool) -> Learned:
+def learn(
+    known: Learned, before: Level, after: Level, rules: TrialRules, *, prior_cost: float
+) -> Learned:
     """What two settings at equal load teach: the marking cost, and the exponent of GC over GOGC.
+
+    Every trial that was judged counts, also where its difference is within the noise: those alone
+    in which much happened to fall would teach too high a cost.
 
     Args:
         known: What is known.
         before: The one side.
         after: The other.
-        cpu_fell: Whether CPU per request fell beyond the noise: a trial can be confirmed for its
-            latency or memory alone, and a difference within the noise would teach the noise.
+        rules: How noisy two sides are at the least.
+        prior_cost: Marking cost that is assumed where nothing is known, seconds per byte.
     """
-    if cpu_fell:
-        known = _cost(known, before, after)
-    return _exponent(known, before, after)
+    return _exponent(_cost(known, before, after, rules, prior_cost), before, after)
 
 
-def _cost(known: Learned, before: Level, after: Level) -> Learned:
+def _cost(
+    known: Learned, before: Level, after: Level, rules: TrialRules, prior_cost: float
+) -> Learned:
     """Marking cost per live byte and cycle.
 
     CPU per request outside GC is the same on both sides, so what the change took away was marking:
-    ``c = (kappa_1 - kappa_2) / (m_1/R_1 - m_2/R_2)`` with ``m`` the bytes marked per second. Trials
-    are pooled: each weighs as much as it took away, so a late and small step cannot overrule a
-    large one. At another utilisation it is learned anew.
+    ``c = (kappa_1 - kappa_2) / (m_1/R_1 - m_2/R_2)`` with ``m`` the bytes marked per second, as far
+    off as the standard error of ``kappa_1 - kappa_2`` makes it. Where requests are not counted,
+    allocated bytes stand for them. What is known and what is new are weighed by their variances
+    (recursive least squares), beginning with the prior; at another utilisation it is begun anew.
 
     Returns:
-        What is known now; unchanged where requests are not counted, less was not marked, or the
-        figures contradict the law: marking would have taken all CPU that was used, or more.
+        What is known now; unchanged where the figures contradict the law: marking and CPU went
+        different ways, or marking would have taken all CPU that was used.
     """
-    old, new = before.cpu_seconds_per_request, after.cpu_seconds_per_request
-    if old is None or new is None or not before.requests_per_second:
-        return known
-    if not after.requests_per_second:
+    by = yardstick(before, after)
+    if not all(by.rates):
         return known
     marked_less = (
-        before.marked_bytes_per_second / before.requests_per_second
-        - after.marked_bytes_per_second / after.requests_per_second
+        before.marked_bytes_per_second / by.rates[0] - after.marked_bytes_per_second / by.rates[1]
     )
-    spent_less = old.median - new.median
-    if not (0 < marked_less < math.inf and 0 < spent_less < math.inf):
+    if not (marked_less and math.isfinite(marked_less)):
         return known
-    if not spent_less / marked_less * before.marked_bytes_per_second < before.cpu_cores:
+    seen = (by.before.median - by.after.median) / marked_less
+    if not (seen > 0 and seen * before.marked_bytes_per_second < before.cpu_cores):
         return known
-    if known.cost_seconds_per_byte is not None and not _moved(known.utilisation, after.utilisation):
-        spent_less += known.cost_seconds_per_byte * known.bytes_per_request
-        marked_less += known.bytes_per_request
+    error = by.before.median * standard_error(by.before, by.after, after.pods, rules)
+    cost, deviation = known.cost_seconds_per_byte, known.cost_deviation
+    if cost is None or not deviation or _moved(known.utilisation, after.utilisation):
+        cost, deviation = prior_cost, PRIOR_ERROR * prior_cost
+    # What was measured without any noise is still no better known than to a thousandth.
+    new_deviation = max(abs(error / marked_less), seen / 1000)
+    variances = (deviation * deviation, new_deviation * new_deviation)
+    if not all(0 < each < math.inf for each in variances):
+        return known
+    weight = variances[0] / (variances[0] + variances[1])
     return msgspec.structs.replace(
         known,
-        cost_seconds_per_byte=spent_less / marked_less,
-        bytes_per_request=marked_less,
+        cost_seconds_per_byte=(1 - weight) * cost + weight * seen,
+        cost_deviation=math.sqrt(weight * variances[1]),
         utilisation=after.utilisation,
     )
 

@@ -373,7 +373,12 @@ def _pods_moved(record: Record, trial: Trial, view: View, signals: Signals) -> P
 
 
 def _judged(record: Record, trial: Trial, before: Level, after: Level, view: View) -> Progress:
-    judgement = judge(trial, before, after, view.policy.trial)
+    rules, law = view.policy.trial, view.policy.law
+    judgement = judge(trial, before, after, rules)
+    if judgement.verdict is not Verdict.REGRESSED:
+        prior = law.cost_seconds_per_byte
+        learned = learn(record.learned, before, after, rules, prior_cost=prior)
+        record = msgspec.structs.replace(record, learned=learned)
     if trial.reason in KEPT:
         return _end(record, trial, view.now, judgement, after)
     if judgement.verdict is Verdict.REGRESSED and not trial.suspected:
@@ -436,9 +441,6 @@ def _end(
         latency_change_ratio=_shown(latency_change(trial.baseline, after)),
     )
     record = record.ended(outcome)
-    if judgement.verdict is Verdict.CONFIRMED and trial.baseline is not None and after is not None:
-        learned = learn(record.learned, trial.baseline, after, cpu_fell=judgement.cpu_fell)
-        record = msgspec.structs.replace(record, learned=learned)
     return Progress(record, outcome)
 
 

@@ -27,8 +27,6 @@ class Judgement:
     detail: str
     saving_ratio: float | None
     """Share of CPU per request that went away; None where the sides are incomparable."""
-    cpu_fell: bool = False
-    """Whether that is beyond threshold and noise."""
 
 
 def load_moved(before: float, after: float, rules: TrialRules) -> bool:
@@ -75,14 +73,14 @@ def judge(trial: Trial, before: Level, after: Level, rules: TrialRules) -> Judge
     if _errors_rose(before, after):
         words = f"5xx ratio {before.errors_ratio:.1%} -> {after.errors_ratio:.1%}"
         return Judgement(Verdict.REGRESSED, words, None)
-    old, new, unit = _yardstick(before, after)
+    by = yardstick(before, after)
+    old, new = by.before, by.after
     change = new.median / old.median - 1 if old.median > 0 else 0.0
     noise = SIGMAS * standard_error(old, new, after.pods, rules)
     words = (
-        f"CPU per {unit} {old.median:.3g} s -> {new.median:.3g} s ({change:+.1%}), "
+        f"CPU per {by.unit} {old.median:.3g} s -> {new.median:.3g} s ({change:+.1%}), "
         f"noise {noise:.1%}, predicted {0 - trial.prediction.cpu_saving_ratio:+.1%}"
     )
-    cpu_fell = -change > max(rules.effect_ratio, noise)
     if trial.reason in MEMORY_SAFETY:
         held = after.resident_bytes < before.resident_bytes
         if trial.reason is Reason.MEMORY_LIMIT:
@@ -94,14 +92,15 @@ def judge(trial: Trial, before: Level, after: Level, rules: TrialRules) -> Judge
             f"; {words}"
         )
         verdict = Verdict.CONFIRMED if held else Verdict.NO_EFFECT
-        return Judgement(verdict, words, -change, cpu_fell=cpu_fell)
+        return Judgement(verdict, words, -change)
     latency = _latency(before, after, rules)
     if latency is not None:
         words += f"; {latency}"
     if change > max(rules.harm_ratio, noise) or (latency is not None and latency.harmed(rules)):
         return Judgement(Verdict.REGRESSED, words, -change)
-    if cpu_fell or (latency is not None and latency.helped(rules)):
-        return Judgement(Verdict.CONFIRMED, words, -change, cpu_fell=cpu_fell)
+    fell = -change > max(rules.effect_ratio, noise)
+    if fell or (latency is not None and latency.helped(rules)):
+        return Judgement(Verdict.CONFIRMED, words, -change)
     if noise > max(rules.effect_ratio, trial.prediction.cpu_saving_ratio):
         return Judgement(Verdict.INCONCLUSIVE, f"{words}; less than the noise can show", None)
     return Judgement(Verdict.NO_EFFECT, words, -change)
@@ -165,11 +164,27 @@ def _relative_error(side: Spread) -> float:
     return sigma / side.median
 
 
-def _yardstick(before: Level, after: Level) -> tuple[Spread, Spread, str]:
-    if before.cpu_seconds_per_request and after.cpu_seconds_per_request:
-        return before.cpu_seconds_per_request, after.cpu_seconds_per_request, "request"
-    return (
+@dataclass(frozen=True, slots=True)
+class Yardstick:
+    """What CPU is compared by: requests where both sides count them, else allocated bytes."""
+
+    unit: str
+    before: Spread
+    """CPU seconds per unit."""
+    after: Spread
+    rates: tuple[float, float]
+    """Units per second, before and after."""
+
+
+def yardstick(before: Level, after: Level) -> Yardstick:
+    """What the CPU of two sides is compared by."""
+    old, new = before.cpu_seconds_per_request, after.cpu_seconds_per_request
+    if old and new and before.requests_per_second and after.requests_per_second:
+        rates = (before.requests_per_second, after.requests_per_second)
+        return Yardstick("request", old, new, rates)
+    return Yardstick(
+        "allocated byte",
         before.cpu_seconds_per_allocated_byte,
         after.cpu_seconds_per_allocated_byte,
-        "allocated byte",
+        (before.allocated_bytes_per_second, after.allocated_bytes_per_second),
     )

@@ -19,7 +19,8 @@ ESTIMATED = signals(gc_share_source=Source.ESTIMATED)
 HARMED = record(history=(outcome(Verdict.REGRESSED),))
 IDLE = record(history=(outcome(Verdict.NO_EFFECT),))
 LIMITED = outcome(reason=Reason.MEMORY_LIMIT, change=moved(None, "400MiB", name=GOMEMLIMIT))
-LEARNED = Learned(cost_seconds_per_byte=1e-9)
+LEARNED = Learned(cost_seconds_per_byte=1e-9, cost_deviation=0.3e-9)
+GUESSED = Learned(cost_seconds_per_byte=1e-9, cost_deviation=0.31e-9)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +107,13 @@ def test_a_change_that_the_evidence_allows_passes(
             Reason.COST_UNKNOWN,
             "go_cpu_classes_gc_total_cpu_seconds_total",
             id="nothing learned from the probe",
+        ),
+        pytest.param(
+            record(history=(outcome(),), learned=GUESSED),
+            ESTIMATED,
+            Reason.COST_UNKNOWN,
+            "go_cpu_classes_gc_total_cpu_seconds_total",
+            id="the probe was too noisy to teach",
         ),
     ],
 )

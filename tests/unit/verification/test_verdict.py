@@ -264,19 +264,3 @@ def test_a_gomemlimit_may_keep_memory_where_it_was_however_little_was_predicted(
 def test_errors_are_harm_whatever_the_memory_says(reason: Reason) -> None:
     side = level(errors_ratio=0.05, resident_bytes=100 * MIB, pods=MANY)
     assert judge(trial(reason=reason), level(), side, RULES).verdict is Verdict.REGRESSED
-
-
-@pytest.mark.parametrize(
-    ("side", "reason", "fell"),
-    [
-        pytest.param(after(0.0008), Reason.GC_COST, True, id="CPU fell"),
-        pytest.param(latency(0.005), Reason.GC_COST, False, id="latency alone fell"),
-        pytest.param(after(0.0010), Reason.MEMORY_LIMIT, False, id="memory alone was held"),
-    ],
-)
-def test_a_confirmed_change_says_whether_it_was_cpu_that_fell(
-    side: Level, reason: Reason, *, fell: bool
-) -> None:
-    judgement = judge(trial(reason=reason), level(), side, RULES)
-    assert judgement.verdict is Verdict.CONFIRMED
-    assert judgement.cpu_fell is fell
