@@ -37,7 +37,7 @@ SELDOM_COLLECTED = "1600"
 SETTINGS: Mapping[str, Any] = {
     "rateWindow": "20s",
     "warmUp": "20s",
-    "trial": {"windows": 5, "requests": 100, "patience": 15},
+    "trial": {"windows": 8, "requests": 100, "patience": 24},
     "profiles": {"normal": {"gcShareTarget": 0.25, "gcShareLeast": 0.25}},
 }
 # The pods do export these, so that the truth can be looked up; this operator reads other names.
