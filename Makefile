@@ -37,7 +37,7 @@ format: $(STAMP) ## Rewrite the code in the project's format
 e2e: $(STAMP) ## The loop on a real API server, Prometheus and Go services (first run builds them: ~15 min)
 	@$(BIN)/pytest tests/e2e
 
-e2e-full: $(STAMP) ## The same with the tests that take long (about an hour)
+e2e-full: $(STAMP) ## The same with the tests that take long (about an hour and a half)
 	@$(BIN)/pytest tests/e2e --full
 
 bench: $(STAMP) ## Figures: how near the simulation is to a real service (20 min on an idle machine)

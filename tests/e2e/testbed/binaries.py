@@ -100,6 +100,8 @@ KUBERNETES = GoModule(
         )
     ),
 )
+KWOK = GoModule("kwok", _MODULES / "kwok", (("kwok", "sigs.k8s.io/kwok/cmd/kwok"),))
+"""Kubelets of nodes that are not there; for benchmarks only, so `build_all` leaves it out."""
 PROMETHEUS = GoModule(
     "prometheus",
     _MODULES / "prometheus",

@@ -1,0 +1,1 @@
+"""What gc-tuner itself costs: time, memory and requests, by the number of workloads."""
