@@ -49,7 +49,7 @@ def main() -> int:
                 sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
-    except (BuildError, ProcessError, RuntimeError, TimeoutError) as error:
+    except (BuildError, ProcessError, RuntimeError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

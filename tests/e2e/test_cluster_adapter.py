@@ -71,6 +71,7 @@ def full_record(at: float) -> Record:
         errors_ratio=0.0,
         latency_seconds=spread,
         pods=2,
+        marked_known=False,
     )
     bare = msgspec.structs.replace(
         level,

@@ -244,6 +244,7 @@ def levels() -> st.SearchStrategy[Level]:
             utilisation=maybe,
             gogc_effective=maybe,
             gc_share_measured=st.booleans(),
+            marked_known=st.booleans(),
         ),
     )
 

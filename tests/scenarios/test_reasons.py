@@ -7,7 +7,17 @@ from typing import NoReturn
 import pytest
 from prometheus_client import CollectorRegistry
 
-from tests.scenarios.worlds import BUSY, IDLE, MIB, POLICY, SHORT, Mistaking, Stage, key_of
+from tests.scenarios.worlds import (
+    BUSY,
+    IDLE,
+    MIB,
+    POLICY,
+    SHORT,
+    UNSTEADY,
+    Mistaking,
+    Stage,
+    key_of,
+)
 from tuner.errors import RefusedError
 from tuner.instrumentation.metrics import MetricsObserver
 from tuner.model.policy import GuardRules, Policy
@@ -245,9 +255,9 @@ CASES: Mapping[Reason, Case] = {
             ROOMY,
             runtime_metrics=False,
             cost_seconds_per_byte=0.01e-9,
-            harm=lambda gogc: 0.02e-3 if gogc > 100 else 0.0,  # more than GC gives back
             requests_per_second=step(600, 300, at=BEGINNING + 7200),
-        )
+        ),
+        policy=UNSTEADY,
     ),
     Reason.GC_IDLE: Case(beside(BUSY, requests_per_second=constant(2))),
     Reason.GOGC_OFF: Case(beside(BUSY, gogc="off", gomemlimit="600MiB")),

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.scenarios.worlds import BUSY, LOAD, MIB, Stage, hold_of, key_of, reason_of
+from tests.scenarios.worlds import BUSY, LOAD, MIB, UNSTEADY, Stage, hold_of, key_of, reason_of
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
 from tuner.model.trial import Phase, Verdict
@@ -175,9 +175,9 @@ def test_a_closed_direction_opens_when_the_load_has_changed() -> None:
             ROOMY,
             runtime_metrics=False,
             cost_seconds_per_byte=0.01e-9,  # far less than an estimate can know
-            harm=lambda gogc: 0.02e-3 if gogc > 100 else 0.0,  # more than GC gives back
             requests_per_second=total(LOAD, step(0, -300, at=1e9 + 2 * 3600)),
-        )
+        ),
+        policy=UNSTEADY,
     )
     stage.run(470)
     assert stage.verdicts() == [Verdict.NO_EFFECT]

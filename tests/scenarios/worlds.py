@@ -21,6 +21,8 @@ from tuner.simulation.streams import constant, noise, total
 
 MIB = 1024 * 1024
 POLICY = Settings().policy(dry_run=False)
+UNSTEADY = replace(POLICY, trial=replace(POLICY.trial, restart_spread_ratio=0.12))
+"""Pods differ so much from start to start that a trial says little."""
 LOAD = total(constant(600), noise(30, hold=60, seed=1))
 BUSY = Service(
     name="busy",

@@ -29,8 +29,8 @@ def evidence(move: GogcMove, situation: Situation) -> GogcMove | Hold:
     if probed and estimated and not situation.record.learned.cost_known:
         return Hold(
             Reason.COST_UNKNOWN,
-            "the GC share is estimated and no trial has yet taught this workload's marking cost; "
-            "exporting go_cpu_classes_gc_total_cpu_seconds_total would settle it",
+            "the GC share is estimated and no trial has yet taught this workload's marking cost "
+            "well enough; exporting go_cpu_classes_gc_total_cpu_seconds_total would settle it",
         )
     return move
 

@@ -100,9 +100,10 @@ class Learned(Stored, frozen=True):
     cost_seconds_per_byte: float | None = None
     """Marking cost per live byte and cycle."""
     cost_deviation: float | None = None
-    """How far it may be off, one standard deviation, seconds per byte."""
+    """How far it may be off, one standard deviation, seconds per byte; None beside a cost that was
+    learned before this was kept: as far as a known cost may."""
     utilisation: float | None = None
-    """CPU used by GOMAXPROCS when the cost was learned: idle processors mark too, and at low load
+    """CPU used by GOMAXPROCS where the cost was learned: idle processors mark too, and at low load
     that is half of the cost."""
     alpha: float | None = None
     """Exponent of GC CPU over GOGC."""
@@ -119,7 +120,9 @@ class Learned(Stored, frozen=True):
     def cost_known(self) -> bool:
         """Whether the marking cost is known well enough to build on."""
         cost, deviation = self.cost_seconds_per_byte, self.cost_deviation
-        return cost is not None and deviation is not None and deviation <= COST_KNOWN_RATIO * cost
+        if cost is None or cost <= 0:
+            return False
+        return deviation is None or 0 < deviation <= COST_KNOWN_RATIO * cost
 
 
 class Barrier(Stored, frozen=True):

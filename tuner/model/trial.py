@@ -67,6 +67,9 @@ class Level(Stored, frozen=True):
     """Whether the GC share is the runtime's own, and no estimate."""
     utilisation: float | None = None
     """CPU used by GOMAXPROCS."""
+    marked_known: bool = True
+    """Whether ``marked_bytes_per_second`` is no guess, as it is while a memory limit binds and the
+    live heap is not exported."""
 
 
 class Setting(Stored, frozen=True):

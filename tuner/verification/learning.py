@@ -6,7 +6,7 @@ import msgspec
 
 from tuner.control.gc_cost import logit
 from tuner.model.policy import TrialRules
-from tuner.model.record import Learned
+from tuner.model.record import COST_KNOWN_RATIO, Learned
 from tuner.model.trial import Level
 from tuner.verification.verdict import standard_error, yardstick
 
@@ -17,8 +17,11 @@ LN_RANGE_LEAST = math.log(1.25)
 PRIOR_ERROR = 0.5
 """How far the prior cost may be off, one standard deviation: it is a matter of what a heap is made
 of."""
+COST_LEAST_RATIO = 0.01
+"""Least cost, by the prior: noise can make a saving look like a loss, but marking is never free."""
 UTILISATION_MOVED_RATIO = 0.3
-"""A change of utilisation after which what marking cost before says little."""
+"""A change of utilisation after which what marking cost before may be off by ``MOVED_ERROR``."""
+MOVED_ERROR = 0.25
 
 
 def learn(
@@ -48,14 +51,14 @@ def _cost(
     ``c = (kappa_1 - kappa_2) / (m_1/R_1 - m_2/R_2)`` with ``m`` the bytes marked per second, as far
     off as the standard error of ``kappa_1 - kappa_2`` makes it. Where requests are not counted,
     allocated bytes stand for them. What is known and what is new are weighed by their variances
-    (recursive least squares), beginning with the prior; at another utilisation it is begun anew.
+    (recursive least squares), beginning with the prior.
 
     Returns:
-        What is known now; unchanged where the figures contradict the law: marking and CPU went
-        different ways, or marking would have taken all CPU that was used.
+        What is known now; unchanged where it is not known what was marked, nothing else was, or
+        marking would have taken all CPU that was used.
     """
     by = yardstick(before, after)
-    if not all(by.rates):
+    if not (all(by.rates) and before.marked_known and after.marked_known):
         return known
     marked_less = (
         before.marked_bytes_per_second / by.rates[0] - after.marked_bytes_per_second / by.rates[1]
@@ -63,24 +66,42 @@ def _cost(
     if not (marked_less and math.isfinite(marked_less)):
         return known
     seen = (by.before.median - by.after.median) / marked_less
-    if not (seen > 0 and seen * before.marked_bytes_per_second < before.cpu_cores):
+    if not seen * before.marked_bytes_per_second < before.cpu_cores:
         return known
     error = by.before.median * standard_error(by.before, by.after, after.pods, rules)
-    cost, deviation = known.cost_seconds_per_byte, known.cost_deviation
-    if cost is None or not deviation or _moved(known.utilisation, after.utilisation):
-        cost, deviation = prior_cost, PRIOR_ERROR * prior_cost
+    cost, deviation = _so_far(known, before, prior_cost)
     # What was measured without any noise is still no better known than to a thousandth.
-    new_deviation = max(abs(error / marked_less), seen / 1000)
+    new_deviation = max(abs(error / marked_less), abs(seen) / 1000)
     variances = (deviation * deviation, new_deviation * new_deviation)
     if not all(0 < each < math.inf for each in variances):
         return known
     weight = variances[0] / (variances[0] + variances[1])
     return msgspec.structs.replace(
         known,
-        cost_seconds_per_byte=(1 - weight) * cost + weight * seen,
+        cost_seconds_per_byte=max(
+            (1 - weight) * cost + weight * seen, COST_LEAST_RATIO * prior_cost
+        ),
         cost_deviation=math.sqrt(weight * variances[1]),
-        utilisation=after.utilisation,
+        utilisation=_between(known.utilisation, before.utilisation, weight),
     )
+
+
+def _so_far(known: Learned, before: Level, prior_cost: float) -> tuple[float, float]:
+    """Cost and its deviation before a trial; those of the prior where nothing usable is known."""
+    cost, deviation = known.cost_seconds_per_byte, known.cost_deviation
+    if cost is None or not 0 < cost < math.inf:
+        return prior_cost, PRIOR_ERROR * prior_cost
+    if deviation is None or not 0 < deviation < cost:  # of an older version, or edited by hand
+        deviation = COST_KNOWN_RATIO * cost
+    if _moved(known.utilisation, before.utilisation):
+        deviation = math.hypot(deviation, MOVED_ERROR * cost)
+    return cost, deviation
+
+
+def _between(old: float | None, new: float | None, weight: float) -> float | None:
+    if old is None or new is None:
+        return old if new is None else new
+    return (1 - weight) * old + weight * new
 
 
 def _moved(then: float | None, now: float | None) -> bool:

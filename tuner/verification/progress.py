@@ -375,7 +375,9 @@ def _pods_moved(record: Record, trial: Trial, view: View, signals: Signals) -> P
 def _judged(record: Record, trial: Trial, before: Level, after: Level, view: View) -> Progress:
     rules, law = view.policy.trial, view.policy.law
     judgement = judge(trial, before, after, rules)
-    if judgement.verdict is not Verdict.REGRESSED:
+    # A fall that people ordered costs CPU, as the law says. What errors cost says nothing of GC.
+    ordered = trial.reason in KEPT and judgement.saving_ratio is not None
+    if judgement.verdict is not Verdict.REGRESSED or ordered:
         prior = law.cost_seconds_per_byte
         learned = learn(record.learned, before, after, rules, prior_cost=prior)
         record = msgspec.structs.replace(record, learned=learned)

@@ -69,10 +69,18 @@ class Api:
         self._send("PATCH", path, content, headers={**self._pool.headers, **kind})
 
     def count(self, path: str, field_selector: str) -> int:
-        """Return how many objects of a list match."""
-        query = {"limit": "1", "fieldSelector": field_selector}
-        answer = json.loads(self._pool.request("GET", f"{self._url}{path}", fields=query).data)
-        return len(answer["items"]) + int(answer["metadata"].get("remainingItemCount", 0))
+        """Return how many objects of a list match.
+
+        Raises:
+            RuntimeError: it was refused.
+        """
+        # All of them, without what is in them: with a selector no server says how many are left.
+        kind = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
+        url = f"{self._url}{path}?resourceVersion=0&fieldSelector={field_selector}"
+        answer = self._pool.request("GET", url, headers={**self._pool.headers, **kind})
+        if answer.status >= 300:
+            raise RuntimeError(f"GET {path}: {answer.status} {answer.data[:500]!r}")
+        return len(json.loads(answer.data)["items"])
 
     def _send(
         self,

@@ -140,12 +140,12 @@ def _prepare(
         api.create("/api/v1/nodes", each)
     began = time.monotonic()
     populate(api, range(workloads), lambda made: say(f"{made} of {workloads} workloads made"))
-    running = "status.phase=Running"
+    running = "status.phase%3DRunning"
     wait_for(
         lambda: api.count("/api/v1/pods", running) == workloads * REPLICAS,
         600,
         "all pods running",
-        interval_seconds=1.0,
+        interval_seconds=3.0,
     )
     say(f"{workloads} workloads run after {time.monotonic() - began:.0f} s")
     kubeconfig = write_kubeconfig(

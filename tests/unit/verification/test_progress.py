@@ -163,6 +163,16 @@ def test_a_trial_without_effect_teaches_too() -> None:
     assert cost < confirmed.cost_seconds_per_byte / 2
 
 
+@pytest.mark.parametrize(("reason", "teaches"), [(Reason.PINNED, True), (Reason.GC_COST, False)])
+def test_what_did_harm_teaches_only_where_people_ordered_it(
+    reason: Reason, *, teaches: bool
+) -> None:
+    harmful = measured(running(Phase.MEASURING, reason=reason, suspected=True), BAD)
+    assert harmful.ended is not None
+    assert harmful.ended.verdict is Verdict.REGRESSED
+    assert (harmful.record.learned.cost_seconds_per_byte is not None) is teaches
+
+
 def test_no_effect_keeps_the_value() -> None:
     progress = measured(running(Phase.MEASURING), 1.0)
     assert progress.ended is not None

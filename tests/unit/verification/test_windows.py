@@ -1,7 +1,7 @@
 import pytest
 
 from tests.examples import MIB, NOW, signals
-from tuner.model.signals import Signals
+from tuner.model.signals import Signals, Source
 from tuner.model.trial import Spread
 from tuner.verification import Windows, level, observe
 
@@ -87,6 +87,17 @@ def test_a_window_without_requests_does_not_vote_on_their_cost() -> None:
     idle = signals(at=NOW + 60, requests_per_second=0.0)
     one = level(seen(signals(at=NOW), idle, signals(at=NOW + 120)))
     assert one.cpu_seconds_per_request == Spread(median=0.001, deviation=0.0, windows=2)
+
+
+@pytest.mark.parametrize(
+    ("source", "known"),
+    [(Source.MEASURED, True), (Source.DERIVED, True), (Source.ESTIMATED, False)],
+)
+def test_what_is_marked_is_a_guess_where_the_live_heap_was_one_in_any_window(
+    source: Source, *, known: bool
+) -> None:
+    windows = seen(signals(at=NOW), signals(at=NOW + 60, live_source=source))
+    assert level(windows).marked_known is known
 
 
 def test_no_window_makes_no_level() -> None:
