@@ -34,6 +34,8 @@ USER = "gc-tuner"
 TICKS = 8
 """Ticks at rest that are measured."""
 INTERVAL_SECONDS = 15
+LOOK_SECONDS = 5.0
+"""Each look at its metrics costs gc-tuner some CPU, as a scrape would."""
 LONGEST_START_SECONDS = 300.0
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -185,7 +187,13 @@ def _measured(workloads: int, stage: _Stage, say: Callable[[str], None]) -> Cost
     operator, metrics = stage.operator, stage.metrics
     began = time.monotonic()
     operator.start()
-    _until(operator, lambda: _ticks(metrics()) > 0, LONGEST_START_SECONDS, "the first decisions")
+    _until(
+        operator,
+        lambda: _ticks(metrics()) > 0,
+        LONGEST_START_SECONDS,
+        "the first decisions",
+        every_seconds=0.2,
+    )
     start_seconds = time.monotonic() - began
     first = metrics()["gc_tuner_tick_duration_seconds_sum"]
     say(f"first decisions after {start_seconds:.1f} s, first tick {first:.2f} s")
@@ -256,11 +264,24 @@ def _after_ticks(
     """Wait for some more ticks, and return the metrics then."""
     goal = _ticks(metrics()) + ticks
     seconds = 10 * (ticks + 1) * INTERVAL_SECONDS
-    _until(operator, lambda: _ticks(metrics()) >= goal, seconds, f"{ticks} more ticks")
+    _until(
+        operator,
+        lambda: _ticks(metrics()) >= goal,
+        seconds,
+        f"{ticks} more ticks",
+        every_seconds=LOOK_SECONDS,
+    )
     return metrics()
 
 
-def _until(operator: Process, predicate: Callable[[], bool], seconds: float, what: str) -> None:
+def _until(
+    operator: Process,
+    predicate: Callable[[], bool],
+    seconds: float,
+    what: str,
+    *,
+    every_seconds: float,
+) -> None:
     def looked() -> bool:
         if not operator.running:
             raise RuntimeError(f"gc-tuner ended\n{operator.tail()}")
@@ -269,7 +290,7 @@ def _until(operator: Process, predicate: Callable[[], bool], seconds: float, wha
         except OSError:
             return False  # not up yet
 
-    wait_for(looked, seconds, what, interval_seconds=0.2)
+    wait_for(looked, seconds, what, interval_seconds=every_seconds)
 
 
 def _ticks(metrics: dict[str, float]) -> float:
