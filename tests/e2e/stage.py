@@ -170,9 +170,9 @@ class Tenant:
         found = {dict(labels)["pod"]: value for labels, value in answer.items()}
         return {pod: found[pod] for pod in self.pods(name) if pod in found}
 
-    def gogc_in_force(self, name: str = SERVICE) -> set[float]:
+    def gogc_in_force(self, name: str = SERVICE, container: str = APP_CONTAINER) -> set[float]:
         """Return the GOGC that a service's present pods report, percent."""
-        return set(self.by_pod("go_gc_gogc_percent{$pods}", name).values())
+        return set(self.by_pod("go_gc_gogc_percent{$pods}", name, container).values())
 
     def order(self, text: str) -> datetime:
         """Lay down overrides, in place of those that there are, and return when.

@@ -150,7 +150,11 @@ def test_a_stateful_set_that_a_change_has_harmed_gets_back_what_stood_there(
         assert outcome["verdict"] == "Regressed"
         assert "latency" in outcome["detail"]
         assert harmed.env() == before
-        assert harmed.by_pod("go_gc_gogc_percent{$pods}") == {"web-0": 100.0, "web-1": 100.0}
+        harmed.until(
+            lambda: harmed.by_pod("go_gc_gogc_percent{$pods}") == {"web-0": 100.0, "web-1": 100.0},
+            30,
+            "GOGC 100 in force in both pods",
+        )
 
 
 def test_of_two_go_containers_the_one_that_is_named_is_tuned_and_no_other_touched(
@@ -173,8 +177,11 @@ def test_of_two_go_containers_the_one_that_is_named_is_tuned_and_no_other_touche
         cluster.wait_for(lambda: several.gogc_in_force() == {200.0}, 120, "GOGC 200 in force")
         for name, env in others.items():
             assert several.env(container=name) == env
-            in_force = several.by_pod("go_gc_gogc_percent{$pods}", container=name)
-            assert set(in_force.values()) == {100.0}
+        several.until(
+            lambda: all(several.gogc_in_force(container=name) == {100.0} for name in others),
+            30,
+            "GOGC 100 in force in the other containers",
+        )
 
 
 def test_a_memory_limit_of_the_owners_stays_and_bounds_what_is_asked_for(

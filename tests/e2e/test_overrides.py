@@ -120,7 +120,7 @@ def test_a_pinned_value_is_reached_in_clamped_steps_and_kept(
         assert len(steps) > 2
         assert all(after <= 2 * before for before, after in pairwise(steps))
         assert pinned.env()["GOGC"] == "350"
-        assert pinned.gogc_in_force() == {350.0}
+        pinned.until(lambda: pinned.gogc_in_force() == {350.0}, 30, "GOGC 350 in force")
         assert "incident" in operator.record(SERVICE)["message"]
         assert {each["reason"] for each in operator.record(SERVICE)["history"]} == {"pinned"}
 
@@ -135,7 +135,7 @@ def test_an_immediate_pin_is_reached_in_one_write(tenants: Mapping[str, Tenant])
     assert leaped.revision() == before + 1
     env = leaped.env()
     assert (env["GOGC"], env["GOMEMLIMIT"]) == ("700", "400MiB")
-    assert leaped.gogc_in_force() == {700.0}
+    leaped.until(lambda: leaped.gogc_in_force() == {700.0}, 30, "GOGC 700 in force")
     assert set(leaped.by_pod("go_gc_gomemlimit_bytes{$pods}").values()) == {400.0 * 2**20}
 
 
