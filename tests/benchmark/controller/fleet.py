@@ -7,8 +7,8 @@ would have written stands in the objects from the beginning.
 from __future__ import annotations
 
 import json
-import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import urllib3
@@ -113,19 +113,10 @@ def populate(api: Api, workloads: range, progress: Callable[[int], None]) -> Non
         # What the controller manager would make, and pods are refused without.
         path = f"/api/v1/namespaces/{namespace(index)}/serviceaccounts"
         api.create(path, {"metadata": {"name": "default"}})
-    made, lock = 0, threading.Lock()
-
-    def make(index: int) -> None:
-        nonlocal made
-        _make(api, index)
-        with lock:
-            made += 1
+    with ThreadPoolExecutor(WRITERS) as writers:
+        for made, _ in enumerate(writers.map(partial(_make, api), workloads), start=1):
             if made % 100 == 0:
                 progress(made)
-
-    with ThreadPoolExecutor(WRITERS) as writers:
-        for _ in writers.map(make, workloads):
-            pass
 
 
 def nodes() -> Sequence[Mapping[str, Any]]:

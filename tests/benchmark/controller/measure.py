@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tests.benchmark.controller.fleet import Api, nodes, populate
 from tests.benchmark.controller.kubelets import prepare_kubelets
@@ -315,7 +315,7 @@ def _cpu_seconds(process: Process) -> float:
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
 
-def _memory(process: Process) -> dict[str, Any]:
+def _memory(process: Process) -> dict[str, int]:
     """Memory of a process in bytes, by the kernel's names."""
     lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
     pairs = (line.split(":", 1) for line in lines if line.endswith(" kB"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.cluster.server import FakeApiServer, Stream, page, refused
+from tests.contract.waiting import settle
 from tests.unit.cluster.test_autoscalers import WORKLOAD, hpa, metric, vpa
 from tuner.cluster.autoscalers import AutoscalerMirror
 from tuner.cluster.mirror import Upkeep
@@ -45,9 +46,7 @@ class Mirror:
 
     def becomes(self, expected: Autoscaling) -> None:
         """Wait until the workload has this."""
-        deadline = time.monotonic() + 10.0
-        while time.monotonic() < deadline and self.of_web != expected:
-            time.sleep(0.005)
+        settle(lambda: self.of_web == expected)
         assert self.of_web == expected
 
 

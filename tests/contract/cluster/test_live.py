@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from tests.contract.cluster.server import (
     page,
     refused,
 )
+from tests.contract.waiting import settle
 from tests.unit.cluster.objects import config_map, deployment
 from tuner.cluster import ClusterActuator, Upkeep
 from tuner.cluster.live import LiveConfigMaps, LiveSettings, with_live
@@ -51,9 +51,7 @@ class Channel:
     reports: list[str]
 
     def becomes(self, expected: LiveSettings | None) -> None:
-        deadline = time.monotonic() + 10.0
-        while self.live.of("shop", "web-gc") != expected and time.monotonic() < deadline:
-            time.sleep(0.005)
+        settle(lambda: self.live.of("shop", "web-gc") == expected)
         assert self.live.of("shop", "web-gc") == expected
 
     def web(self, **annotations: str) -> Workload:

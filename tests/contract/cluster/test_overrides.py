@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.cluster.server import FakeApiServer, Hang, Stream, page, refused
+from tests.contract.waiting import settle
 from tests.unit.cluster.test_overrides_watch import PAUSED, config_map
 from tuner.cluster.mirror import Upkeep
 from tuner.cluster.overrides import OverridesWatch
@@ -56,9 +57,7 @@ class Watch:
 
     def wait_for(self, holds: Callable[[Book], bool]) -> Book:
         """The book, once something holds of it."""
-        deadline = time.monotonic() + 10.0
-        while time.monotonic() < deadline and not holds(self.overrides.book()):
-            time.sleep(0.005)
+        settle(lambda: holds(self.overrides.book()))
         book = self.overrides.book()
         assert holds(book), book
         return book

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.contract.cluster.server import FakeApiServer, Hang, Stream, page, refused
+from tests.contract.waiting import settle
 from tests.unit.cluster.test_pods import WEB, app, pod
 from tuner.cluster.mirror import Upkeep
 from tuner.cluster.pods import PodMirror
@@ -47,9 +47,7 @@ def named(name: str, version: int, *statuses: dict[str, Any], **pod_is: Any) -> 
 
 def becomes(mirror: PodMirror, limits: list[int | None]) -> None:
     """Wait until the pods of WEB have these limits."""
-    deadline = time.monotonic() + 10.0
-    while time.monotonic() < deadline and _limits(mirror) != limits:
-        time.sleep(0.005)
+    settle(lambda: _limits(mirror) == limits)
     assert _limits(mirror) == limits
 
 

@@ -17,6 +17,7 @@ from tests.contract.cluster.server import (
     refused,
     status_object,
 )
+from tests.contract.waiting import settle
 from tuner.cluster import collection
 from tuner.cluster.mirror import View
 from tuner.cluster.reflector import Item, Reflector
@@ -53,11 +54,7 @@ class Mirror:
 
     def becomes(self, expected: dict[str, str]) -> None:
         """Wait until the view is this."""
-        deadline = time.monotonic() + 10.0
-        while time.monotonic() < deadline:
-            if self.reflector.wait_synced(10.0) and self.reflector.values() == expected:
-                return
-            time.sleep(0.005)
+        settle(lambda: self.reflector.wait_synced(10.0) and self.reflector.values() == expected)
         assert self.reflector.values() == expected
 
 
@@ -265,9 +262,7 @@ def test_a_view_without_news_is_refused_until_there_is_some(
     with pytest.raises(UnavailableError, match=r"deployments: no news for 1[23]. s"):
         mirrored.reflector.values()
     stream.bookmark(11)
-    deadline = time.monotonic() + 10.0
-    while time.monotonic() < deadline and not _served(mirrored.reflector):
-        time.sleep(0.005)
+    settle(lambda: _served(mirrored.reflector))
     assert mirrored.reflector.values() == {"a": "red"}
 
 
