@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format e2e e2e-full bench cluster lock clean
+.PHONY: help demo test lint format e2e e2e-full bench bench-quick bench-plant cluster lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -40,7 +40,13 @@ e2e: $(STAMP) ## The loop on a real API server, Prometheus and Go services (firs
 e2e-full: $(STAMP) ## The same with the tests that take long (about an hour and a half)
 	@$(BIN)/pytest tests/e2e --full
 
-bench: $(STAMP) ## Figures: how near the simulation is to a real service (20 min on an idle machine)
+bench: $(STAMP) ## How well gc-tuner tunes and what it costs, for docs/benchmarks.md (4 h; SCENARIO=name for one)
+	@$(BIN)/python -m tests.benchmark $(if $(SCENARIO),quality --scenario $(SCENARIO))
+
+bench-quick: $(STAMP) ## A look at the same: one scenario, small fleets, nothing is written (12 min)
+	@$(BIN)/python -m tests.benchmark --quick --scenario steady --workloads 100,1000
+
+bench-plant: $(STAMP) ## How near the simulation is to a real service (15 min)
 	@$(BIN)/pytest tests/benchmark -rP
 
 cluster: $(STAMP) ## Start that cluster for use by hand, until Ctrl-C

@@ -1,18 +1,29 @@
-"""The benchmarks by hand: `python -m tests.benchmark controller [--workloads 100,1000]`."""
+"""The benchmarks: how well gc-tuner tunes, and what it costs. Nothing else should be busy.
+
+python -m tests.benchmark [all | quality | controller | report]
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
-from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from tests.benchmark.controller.measure import measure
+from tests.benchmark.controller.measure import Cost, measure
+from tests.benchmark.quality.run import FULL, QUICK, Extent, Result, run
+from tests.benchmark.quality.scenarios import SCENARIOS, Scenario
+from tests.benchmark.report import page
+from tests.benchmark.store import MixedError, Origin, Store, default_folder
 from tests.e2e.testbed.binaries import BuildError
+from tests.e2e.testbed.cluster import REPOSITORY, Cluster
 from tests.e2e.testbed.processes import ProcessError, terminated_as_interrupt
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 SIZES = (100, 1_000, 10_000)
+PAGE = REPOSITORY / "docs" / "benchmarks.md"
 
 
 def _say(text: str) -> None:
@@ -24,34 +35,107 @@ def _sizes(text: str) -> list[int]:
     return [int(each) for each in text.split(",")]
 
 
-def main() -> int:
-    """Run a benchmark; figures go to standard output as JSON lines, progress to standard error.
+def _scenarios(text: str) -> list[Scenario]:
+    known = {each.name: each for each in SCENARIOS}
+    names = text.split(",")
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"no scenario {', '.join(unknown)}; there are {', '.join(known)}"
+        )
+    return [known[name] for name in names]
 
-    Returns:
-        0; 1 where it could not be run, 130 where it was interrupted.
-    """
+
+def _quality(store: Store, scenarios: Sequence[Scenario], extent: Extent, suffix: str) -> None:
+    for scenario in scenarios:
+        name = f"quality-{scenario.name}{suffix}"
+        if store.read(name, Result) is not None:
+            _say(f"{scenario.name}: measured already, {store.folder}")
+            continue
+        with Cluster.start() as cluster:
+            result = run(cluster, scenario, extent, _say, time.monotonic)
+        store.write(name, result)
+        _say(f"{scenario.name}: measured in {result.seconds / 60:.0f} min")
+
+
+def _controller(store: Store, sizes: Sequence[int]) -> None:
+    for workloads in sizes:
+        name = f"controller-{workloads}"
+        if store.read(name, Cost) is not None:
+            _say(f"{workloads} workloads: measured already, {store.folder}")
+            continue
+        store.write(name, measure(workloads, _say))
+
+
+def _report(store: Store, suffix: str) -> str:
+    qualities = [store.read(f"quality-{each.name}{suffix}", Result) for each in SCENARIOS]
+    costs = [store.read(f"controller-{size}", Cost) for size in SIZES]
+    return page(
+        store.origin,
+        [each for each in qualities if each is not None],
+        [each for each in costs if each is not None],
+        quick=bool(suffix),
+    )
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmark", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    controller = commands.add_parser("controller", help="what gc-tuner itself costs")
-    controller.add_argument(
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("all", "quality", "controller", "report"),
+        default="all",
+        help="what to measure; report writes docs/benchmarks.md from what was measured",
+    )
+    parser.add_argument(
+        "--scenario",
+        type=_scenarios,
+        default=list(SCENARIOS),
+        metavar="NAME,NAME",
+        help=f"some only: {', '.join(each.name for each in SCENARIOS)}",
+    )
+    parser.add_argument(
         "--workloads",
         type=_sizes,
         default=list(SIZES),
         metavar="N,N",
         help=f"sizes of the fleet (default: {','.join(map(str, SIZES))})",
     )
-    arguments = parser.parse_args()
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a smaller grid and a shorter race, printed and not written: no more than a look",
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Measure what is asked for and not measured yet; progress goes to standard error.
+
+    Returns:
+        0; 1 where it could not be done, 130 where it was interrupted.
+    """
+    arguments = _arguments()
+    suffix, extent = ("-quick", QUICK) if arguments.quick else ("", FULL)
     try:
+        origin = Origin.here()
+        store = Store(default_folder(origin), origin)
         with terminated_as_interrupt():
-            for workloads in arguments.workloads:
-                cost = measure(workloads, _say)
-                sys.stdout.write(f"{json.dumps(asdict(cost))}\n")
-                sys.stdout.flush()
+            if arguments.what in {"all", "quality"}:
+                _quality(store, arguments.scenario, extent, suffix)
+            if arguments.what in {"all", "controller"}:
+                _controller(store, arguments.workloads)
+            text = _report(store, suffix)
     except KeyboardInterrupt:
         return 130
-    except (BuildError, ProcessError, RuntimeError, OSError) as error:
+    except (BuildError, MixedError, ProcessError, RuntimeError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    if arguments.quick:
+        sys.stdout.write(text)
+    else:
+        PAGE.write_text(text)
+        _say(f"written: {PAGE.relative_to(REPOSITORY)}")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -95,7 +96,9 @@ def test_a_busy_service_is_tuned_to_rest_and_spends_at_least_15_percent_less(
     saved = 1 - after / before
     report = (
         f"GOGC {' -> '.join(map(str, values))}: CPU per request "
-        f"{before * 1e3:.3f} -> {after * 1e3:.3f} ms ({-saved:+.1%})"
+        f"{before * 1e3:.3f} -> {after * 1e3:.3f} ms ({-saved:+.1%}); "
+        f"then {record['reason']}: {record['message']}; {json.dumps(record['history'])}; "
+        f"learned {json.dumps(record.get('learned'))}"
     )
     print(report)
     assert saved >= LEAST_SAVING, report

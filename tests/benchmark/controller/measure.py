@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -125,6 +126,8 @@ def _prepare(
         ],
         log=directory / "logs" / "prometheus.log",
         directory=REPOSITORY,
+        ready=lambda: _listens(port),
+        ready_timeout_seconds=120.0,
     )
     for process in (plane.etcd, plane.apiserver, kubelets, prometheus):
         cleanup.callback(process.kill)
@@ -307,6 +310,14 @@ def _metrics(port: int) -> dict[str, float]:
         lines = answer.read().decode().splitlines()
     found = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
     return {name: float(value) for name, value in found if "workload=" not in name}
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def _cpu_seconds(process: Process) -> float:

@@ -3,8 +3,8 @@
     python -m tests.benchmark.controller.prometheus PORT WORKLOADS
 
 The figures are those of simulated services that have settled where they are, each workload's a
-little off its neighbour's. An answer is made when a query is first asked and kept from then on, so
-that what is measured is gc-tuner and not this server.
+little off its neighbour's. All answers are made before the first is asked for, so that what is
+measured is gc-tuner and not this server.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.benchmark.controller.names import CONTAINER, namespace, workload
 from tuner.model.reading import Quantity
+from tuner.prometheus.metric_names import MetricNames
+from tuner.prometheus.queries import queries
 from tuner.simulation import Service, SimulatedCluster
 from tuner.simulation.source import PlantSource
 from tuner.simulation.streams import constant
@@ -78,18 +80,25 @@ class Answers:
     """Bodies of answers, by query."""
 
     def __init__(self, workloads: int) -> None:
-        """Settle the figures; no answer is made yet."""
+        """Make the answers to what gc-tuner asks with its default settings."""
         self._workloads = workloads
         self._figures = figures()
-        self._made: dict[str, bytes] = {}
+        asked = queries(
+            MetricNames(), rate_window_seconds=WINDOW_SECONDS, warm_up_seconds=WINDOW_SECONDS
+        )
+        self._made = {each.text: self._answer(each.text) for each in asked}
 
     def to(self, query: str) -> bytes:
-        """Answer a query."""
-        if query not in self._made:
-            text = ",".join(self._series(query))
-            data = f'{{"resultType":"vector","result":[{text}]}}'
-            self._made[query] = f'{{"status":"success","data":{data}}}'.encode()
+        """Answer a query.
+
+        Raises:
+            KeyError: gc-tuner does not ask that by default.
+        """
         return self._made[query]
+
+    def _answer(self, query: str) -> bytes:
+        text = ",".join(self._series(query))
+        return f'{{"status":"success","data":{{"resultType":"vector","result":[{text}]}}}}'.encode()
 
     def _series(self, query: str) -> Iterator[str]:
         counted = query.startswith("count ")
@@ -134,8 +143,12 @@ def serve(port: int, answers: Answers) -> None:
             self._answer(self.rfile.read(length).decode() or urlsplit(self.path).query)
 
         def _answer(self, form: str) -> None:
-            body = answers.to(parse_qs(form).get("query", [""])[0])
-            self.send_response(200)
+            asked = parse_qs(form).get("query", [""])[0]
+            try:
+                status, body = 200, answers.to(asked)
+            except KeyError:
+                status, body = 404, f"not prepared: {asked}".encode()
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gctuner.test/services/internal/downstream"
+	"gctuner.test/services/internal/inprocess"
 	"gctuner.test/services/internal/liveheap"
 	"gctuner.test/services/internal/settings"
 )
@@ -37,17 +38,20 @@ type config struct {
 	liveHeapBytes     int64
 	liveHeapKind      liveheap.Kind
 	swing             liveheap.Swing
+	swingStart        time.Time
 	leakBytes         int64
 	garbageBytes      int64
 	iterations        int64
 	errorRatio        float64
 	downstream        downstream.Pool
 	penalties         penalties
+	batchRate         float64
 	barrierThreshold  int64
 	liveConfigDir     string
 	liveConfigPoll    time.Duration
 	setGCPercent      *int
 	setMemoryLimit    *int64
+	tuner             inprocess.Tuner
 	allRuntimeMetrics bool
 	drainDelay        time.Duration
 	shutdownGrace     time.Duration
@@ -64,11 +68,17 @@ func readConfig(lookup func(string) string) (config, error) {
 		garbageBytes:      r.Bytes("GARBAGE_BYTES_PER_REQUEST", 768<<10),
 		iterations:        r.Count("ITERATIONS_PER_REQUEST", 400_000, 0),
 		errorRatio:        r.Number("ERROR_RATIO", 0, 0, 1),
+		batchRate:         r.Number("BATCH_RATE", 0, 0, 1e4),
 		barrierThreshold:  r.Count("BARRIER_THRESHOLD", 0, 1),
 		liveConfigDir:     r.Text("LIVE_CONFIG_DIR", ""),
 		liveConfigPoll:    r.Duration("LIVE_CONFIG_POLL", 250*time.Millisecond, 10*time.Millisecond),
 		setGCPercent:      r.GCPercent("SET_GC_PERCENT"),
 		setMemoryLimit:    r.MemoryLimit("SET_MEMORY_LIMIT"),
+		tuner: inprocess.Tuner{
+			Kind: inprocess.Kind(r.OneOf("IN_PROCESS_TUNER", string(inprocess.None),
+				string(inprocess.Automemlimit), string(inprocess.GCTuner))),
+			ContainerBytes: uint64(r.Bytes("MEMORY_LIMIT_BYTES", 0)),
+		},
 		allRuntimeMetrics: r.OneOf("RUNTIME_METRICS", "default", "default", "all") == "all",
 		drainDelay:        r.Duration("DRAIN_DELAY", 2*time.Second, 0),
 		shutdownGrace:     r.Duration("SHUTDOWN_GRACE", 10*time.Second, 0),
@@ -79,6 +89,9 @@ func readConfig(lookup func(string) string) (config, error) {
 			r.Refuse("LIVE_HEAP_SWING", err)
 		}
 		c.swing = swing
+	}
+	if seconds := r.Count("LIVE_HEAP_SWING_START", 0, 0); seconds > 0 {
+		c.swingStart = time.Unix(seconds, 0)
 	}
 	if text := r.Text("DOWNSTREAM", ""); text != "" {
 		pool, err := downstream.Parse(text)
@@ -97,6 +110,9 @@ func readConfig(lookup func(string) string) (config, error) {
 	}
 	if c.swing.Period > 0 && c.penalties.heapRatio.price > 0 {
 		r.Refuse("LIVE_HEAP_WHEN_GOGC_ABOVE", errors.New("not together with LIVE_HEAP_SWING"))
+	}
+	if c.tuner.Kind != inprocess.None && c.tuner.ContainerBytes == 0 {
+		r.Refuse("MEMORY_LIMIT_BYTES", errors.New("want the container's memory limit for IN_PROCESS_TUNER"))
 	}
 	return c, r.Err()
 }

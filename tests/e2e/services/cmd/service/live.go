@@ -43,14 +43,16 @@ func applying[T any](parse func(string) (T, error), set func(T)) func(string) er
 	}
 }
 
-// tuneInProcess sets what the environment's SET_* ask for, as a tuner linked into the program would.
-func tuneInProcess(c config) {
+// tuneInProcess sets what the environment's SET_* ask for, as a tuner linked into the program would,
+// or starts one that is.
+func tuneInProcess(c config) error {
 	if c.setGCPercent != nil {
 		setGCPercent(*c.setGCPercent)
 	}
 	if c.setMemoryLimit != nil {
 		setMemoryLimit(*c.setMemoryLimit)
 	}
+	return c.tuner.Start()
 }
 
 func setGCPercent(percent int)   { debug.SetGCPercent(percent) }

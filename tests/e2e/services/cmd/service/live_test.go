@@ -84,14 +84,18 @@ func TestATunerInTheProgramIsSeenInTheDefaultMetrics(t *testing.T) {
 	c := configure(t, map[string]string{"SET_GC_PERCENT": "300", "SET_MEMORY_LIMIT": "1GiB"})
 	s := newService(c)
 	expectMetrics(t, s, "before", "go_gc_gogc_percent 120")
-	tuneInProcess(c)
+	if err := tuneInProcess(c); err != nil {
+		t.Fatal(err)
+	}
 	expectMetrics(t, s, "after", "go_gc_gogc_percent 300", "go_gc_gomemlimit_bytes 1.073741824e+09")
 }
 
 func TestWithoutATunerInTheProgramNothingIsSet(t *testing.T) {
 	keepRuntime(t)
 	c := configure(t, nil)
-	tuneInProcess(c)
+	if err := tuneInProcess(c); err != nil {
+		t.Fatal(err)
+	}
 	expectMetrics(t, newService(c), "unset", "go_gc_gogc_percent 120",
 		"go_gc_gomemlimit_bytes 3.221225472e+09")
 }

@@ -45,7 +45,9 @@ func run(c config, signals <-chan os.Signal) error {
 	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
-	tuneInProcess(c)
+	if err := tuneInProcess(c); err != nil {
+		return err
+	}
 	go s.followLiveConfig(ctx)
 	go s.watchGOGC(ctx)
 	go func() {
@@ -55,6 +57,7 @@ func run(c config, signals <-chan os.Signal) error {
 			"build_seconds", time.Since(started).Seconds(), "gogc_percent", observedGOGC(),
 			"gomemlimit_bytes", observedMemoryLimit(), "gomaxprocs", runtime.GOMAXPROCS(0),
 			"go", runtime.Version())
+		go s.batch(ctx)
 		s.swing(ctx)
 	}()
 

@@ -42,6 +42,7 @@ type service struct {
 	live     *liveconfig.Folder
 	registry *prometheus.Registry
 	answers  map[int]answer
+	units    prometheus.Counter
 
 	ready             atomic.Bool
 	draining          atomic.Bool
@@ -80,8 +81,16 @@ func newService(c config) *service {
 	s.registry.MustRegister(
 		goCollector,
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		requests, durations, s.barrier, s.live.Refused(),
+		s.live.Refused(),
 	)
+	if c.batchRate > 0 {
+		s.units = prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "batch_units_total", Help: "Units of work done without a request.",
+		})
+		s.registry.MustRegister(s.units)
+	} else {
+		s.registry.MustRegister(requests, durations, s.barrier)
+	}
 	codes := []int{http.StatusOK, http.StatusInternalServerError, http.StatusServiceUnavailable}
 	for _, code := range codes {
 		values := []string{strconv.Itoa(code), http.MethodGet, workPath}
@@ -104,11 +113,35 @@ func (s *service) swing(ctx context.Context) {
 	if s.config.swing.Period == 0 {
 		return
 	}
-	started := time.Now()
+	started := s.config.swingStart
+	if started.IsZero() {
+		started = time.Now()
+	}
 	everyTick(ctx, 500*time.Millisecond, func() {
 		factor := s.config.swing.Factor(time.Since(started))
 		s.heap.Resize(int64(factor * float64(s.config.liveHeapBytes)))
 	})
+}
+
+// batch does units of work at its rate until ctx ends, as a program does that nobody calls. A unit
+// that is not done when the next one is due delays it; none is done twice.
+func (s *service) batch(ctx context.Context) {
+	if s.config.batchRate == 0 {
+		return
+	}
+	everyTick(ctx, time.Duration(float64(time.Second)/s.config.batchRate), func() {
+		s.toil()
+		s.units.Inc()
+	})
+}
+
+// toil does the work of one request.
+func (s *service) toil() {
+	time.Sleep(time.Duration(s.penaltyLatency.Load()))
+	s.config.downstream.Call()
+	iterations := s.config.iterations + s.penaltyIterations.Load()
+	s.sink.Store(toil.Do(iterations, s.config.garbageBytes))
+	s.leak.Keep()
 }
 
 // watchGOGC keeps the penalties in step with the GOGC in force until ctx ends.
@@ -202,11 +235,7 @@ func (s *service) work(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	defer s.barrier.Leave()
-	time.Sleep(time.Duration(s.penaltyLatency.Load()))
-	s.config.downstream.Call()
-	iterations := s.config.iterations + s.penaltyIterations.Load()
-	s.sink.Store(toil.Do(iterations, s.config.garbageBytes))
-	s.leak.Keep()
+	s.toil()
 	if isError(s.served.Add(1), s.config.errorRatio) {
 		s.reply(w, http.StatusInternalServerError, "failed on purpose", started)
 		return

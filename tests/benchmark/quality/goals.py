@@ -1,0 +1,77 @@
+"""What gc-tuner has to reach in a scenario."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.benchmark.quality.contenders import CRITICAL, DEFAULT, LIVE, NORMAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tests.benchmark.quality.scenarios import Scenario
+    from tests.benchmark.quality.score import Score
+
+AT_REST = {CRITICAL: 1.03, NORMAL: 1.05, LIVE: 1.05}
+"""CPU per request at most, by the oracle's."""
+LEVEL = 1.02
+"""CPU per request at most, by that of the best contender other than the oracle."""
+RESTARTS = 3
+LIVE_SECONDS = 180.0
+"""Within which the live channel has to be near."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One goal: in words with its figure, and whether it was met."""
+
+    text: str
+    met: bool
+
+
+def goals(scenario: Scenario, scores: Sequence[Score]) -> list[Goal]:
+    """Return the goals of a scenario."""
+    return list(_goals(scenario, {each.lane.name: each for each in scores}))
+
+
+def _goals(scenario: Scenario, scores: dict[str, Score]) -> Iterator[Goal]:
+    kills = scores[DEFAULT].lane.oom_kills
+    for name in (CRITICAL, NORMAL, LIVE):
+        score = scores[name]
+        who = name.removeprefix("gc-tuner-")
+        killed = score.lane.oom_kills
+        yield Goal(f"{who}: {killed} OOM kills, the default {kills}", killed <= kills)
+        if not scenario.gc_matters:
+            restarts = score.lane.restarts
+            yield Goal(f"{who}: {restarts} restarts for nothing", restarts == 0)
+            continue
+        ratio = score.ratio
+        yield Goal(
+            f"{who}: {_said(ratio)} of the oracle, {AT_REST[name]:.2f} asked",
+            ratio is not None and ratio <= AT_REST[name],
+        )
+        rivals = [
+            each.ratio
+            for each in scores.values()
+            if not each.lane.name.startswith(("static-", "gc-tuner-")) and each.ratio is not None
+        ]
+        best = min(rivals, default=None)
+        yield Goal(
+            f"{who}: {_said(ratio)}, the best alternative {_said(best)}",
+            best is None or (ratio is not None and ratio <= LEVEL * best),
+        )
+        near = score.near_seconds
+        if name == LIVE:
+            yield Goal(
+                f"live: near after {_said(near)} s, {LIVE_SECONDS:.0f} asked",
+                near is not None and near <= LIVE_SECONDS,
+            )
+            yield Goal(f"live: {score.lane.restarts} restarts", score.lane.restarts == 0)
+        else:
+            restarts = score.lane.restarts
+            yield Goal(f"{who}: {restarts} restarts, {RESTARTS} allowed", restarts <= RESTARTS)
+
+
+def _said(value: float | None) -> str:
+    return "never measured" if value is None else f"{value:.3g}"

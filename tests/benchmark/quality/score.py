@@ -1,0 +1,129 @@
+"""What the figures of a race say: costs at rest, the oracle, and how far from it the others are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tests.benchmark.quality.lane import Lane, Window
+
+NEAR = 1.10
+"""By the oracle's cost: from here on a contender counts as near it."""
+STEADY_WINDOWS = 3
+"""Windows whose median has to be near: one alone may be luck."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One contender's figures of a scenario; None is what could not be measured.
+
+    Attributes:
+        lane: what they are from.
+        cost: CPU seconds per request at rest, the median of the repeats.
+        spread: least and greatest of the repeats.
+        p95_ms: at rest, median of the windows.
+        p99_ms: the same.
+        peak_bytes: largest working set of the whole race.
+        ratio: cost by the oracle's, the median over the repeats.
+        near_seconds: from the start until it was near the oracle; None: never.
+        regret: CPU used beyond what the oracle used for as much work, over the race until pods
+            were first replaced, by the oracle's.
+    """
+
+    lane: Lane
+    cost: float | None
+    spread: tuple[float, float] | None
+    p95_ms: float | None
+    p99_ms: float | None
+    peak_bytes: float | None
+    ratio: float | None
+    near_seconds: float | None
+    regret: float | None
+
+
+def repeats(lane: Lane) -> dict[int, float]:
+    """CPU seconds per request of each repeat in which all was measured."""
+    numbers = {each.repeat for each in lane.windows if each.repeat is not None}
+    found = {
+        number: cost(each for each in lane.windows if each.repeat == number) for number in numbers
+    }
+    return {number: value for number, value in sorted(found.items()) if value is not None}
+
+
+def cost(windows: Iterable[Window]) -> float | None:
+    """CPU seconds per request over some windows; None where one was not measured."""
+    used, done = 0.0, 0.0
+    for each in windows:
+        if each.cpu_seconds is None or each.done is None:
+            return None
+        used += each.cpu_seconds
+        done += each.done
+    return used / done if done else None
+
+
+def at_rest(lane: Lane) -> float | None:
+    """CPU seconds per request at rest: the median of the repeats."""
+    costs = repeats(lane).values()
+    return median(costs) if costs else None
+
+
+def best(lanes: Iterable[Lane], count: int) -> list[Lane]:
+    """Return the cheapest at rest of those that no container was killed in, the best first."""
+    alive = [(at_rest(lane), lane) for lane in lanes if lane.oom_kills == 0]
+    known = [(value, lane) for value, lane in alive if value is not None]
+    return [lane for _, lane in sorted(known, key=lambda pair: pair[0])[:count]]
+
+
+def scores(lanes: Sequence[Lane], oracle: Lane, window_seconds: float) -> list[Score]:
+    """Compare the lanes of one race with the oracle's, which is one of them."""
+    return [_score(lane, oracle, window_seconds) for lane in lanes]
+
+
+def _score(lane: Lane, oracle: Lane, window_seconds: float) -> Score:
+    own, other = repeats(lane), repeats(oracle)
+    ratios = [own[number] / other[number] for number in own.keys() & other.keys()]
+    resting = [each for each in lane.windows if each.repeat is not None]
+    peaks = [each.peak_bytes for each in lane.windows if each.peak_bytes is not None]
+    return Score(
+        lane=lane,
+        cost=at_rest(lane),
+        spread=(min(own.values()), max(own.values())) if own else None,
+        p95_ms=_median(resting, lambda each: each.p95_ms),
+        p99_ms=_median(resting, lambda each: each.p99_ms),
+        peak_bytes=max(peaks, default=None),
+        ratio=median(ratios) if ratios else None,
+        near_seconds=_near(lane, oracle, window_seconds),
+        regret=_regret(lane, oracle),
+    )
+
+
+def _median(windows: Iterable[Window], figure: Callable[[Window], float | None]) -> float | None:
+    found = [value for each in windows if (value := figure(each)) is not None]
+    return median(found) if found else None
+
+
+def _near(lane: Lane, oracle: Lane, window_seconds: float) -> float | None:
+    ratios = [
+        own.cost / other.cost if own.cost is not None and other.cost else float("inf")
+        for own, other in zip(lane.windows, oracle.windows, strict=True)
+    ]
+    for first in range(len(ratios) - STEADY_WINDOWS + 1):
+        if median(ratios[first : first + STEADY_WINDOWS]) <= NEAR:
+            return first * window_seconds
+    return None
+
+
+def _regret(lane: Lane, oracle: Lane) -> float | None:
+    used, needed = 0.0, 0.0
+    for own, other in zip(lane.windows, oracle.windows, strict=True):
+        if own.repeat not in (None, 0):
+            break  # pods were replaced: all stand still for a moment
+        if own.cpu_seconds is None or own.done is None or other.cost is None:
+            continue
+        used += own.cpu_seconds
+        needed += own.done * other.cost
+    return used / needed - 1 if needed else None

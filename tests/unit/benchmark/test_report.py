@@ -1,0 +1,97 @@
+"""The page of figures."""
+
+from __future__ import annotations
+
+from tests.benchmark.controller.measure import Cost
+from tests.benchmark.quality.lane import Prediction
+from tests.benchmark.quality.run import Result
+from tests.benchmark.report import page
+from tests.unit.benchmark.lanes import lane
+from tests.unit.benchmark.test_store import HERE
+
+REST = [None, 0, 1]
+RACE = [
+    lane("static-200-90", [2.0, 2.0, 2.0], repeats=REST),
+    lane("static-400-90", [2.1, 2.1, 2.1], repeats=REST),
+    lane("default", [3.0, 3.0, 3.0], repeats=REST, oom_kills=2),
+    lane("automemlimit", [3.0, 3.0, 3.0], repeats=REST),
+    lane("limit-only", [2.5, None, None], repeats=REST),
+    lane("gctuner", [2.5, 2.5, 2.5], repeats=REST),
+    lane("gc-tuner-critical", [3.0, 2.02, 2.02], repeats=REST, restarts=2),
+    lane(
+        "gc-tuner-normal",
+        [3.0, 2.5, 2.5],
+        repeats=REST,
+        predictions=[
+            Prediction(
+                change="GOGC 100 -> 200",
+                reason="gc_cost",
+                verdict="Confirmed",
+                predicted=0.2,
+                measured=0.17,
+            )
+        ],
+    ),
+    lane("gc-tuner-live", [2.2, 2.02, 2.02], repeats=REST),
+]
+RESULT = Result(scenario="steady", seconds=900.0, window_seconds=30, grid=RACE[:2], race=RACE)
+
+
+def _rows(text: str, first: str) -> list[list[str]]:
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    return [line for line in lines if line[0] == first]
+
+
+def test_a_scenario_is_told_at_a_glance_and_in_full() -> None:
+    text = page(HERE, [RESULT], [])
+    (glance,) = _rows(text, "[steady](#steady)")
+    assert glance[1:8] == ["1.500", "1.500", "-", "1.250", "1.010", "1.250", "1.010"]
+    assert "normal: 1.25 of the oracle, 1.05 asked" in glance[8]
+    assert "critical" not in glance[8]
+    oracle, *_ = _rows(text, "Static-200-90 (oracle)")
+    assert oracle[1:3] == ["2000.000 (2000.000-2000.000)", "1.000"]
+    default, *_ = _rows(text, "Default")
+    assert default[6] == "2"
+    (critical,) = _rows(text, "Gc-tuner-critical")
+    assert critical[7:9] == ["2", "never"]
+
+
+def test_predictions_are_told_with_their_median_error() -> None:
+    text = page(HERE, [RESULT], [])
+    assert "Median error 3.0 percentage points" in text
+    ((*_, foretold, measured, verdict),) = [
+        row for row in _rows(text, "steady") if "GOGC 100 -> 200" in row
+    ]
+    assert (foretold, measured, verdict) == ("+20.0%", "+17.0%", "Confirmed")
+
+
+def test_what_was_not_measured_is_left_out() -> None:
+    text = page(HERE, [], [])
+    assert "## Predictions" not in text
+    assert "## What gc-tuner itself costs" not in text
+
+
+def test_the_controllers_cost_is_told_by_size() -> None:
+    cost = Cost(
+        workloads=1000,
+        pods=2000,
+        start_seconds=2.04,
+        record_seconds=60.0,
+        tick_seconds=0.8,
+        tick_cpu_seconds=1.1,
+        first_tick_seconds=1.0,
+        resident_bytes=140_000_000,
+        resident_peak_bytes=150_000_000,
+        queries_per_tick=10.0,
+        reads_per_tick=2.0,
+        writes_per_tick=0.0,
+        decisions={},
+    )
+    ((_, *figures),) = _rows(page(HERE, [], [cost]), "1,000")
+    assert figures == ["0.80", "1.10", "140", "150", "10.0", "2.0", "0.0", "2.0"]
+
+
+def test_machine_and_commit_are_named() -> None:
+    assert "2 x a processor, 24 GiB, Linux 6, go1.26.8, Python 3.11.2, commit 0123456789ab" in page(
+        HERE, [], []
+    )
