@@ -352,7 +352,10 @@ def _measuring(record: Record, trial: Trial, view: View, signals: Signals) -> Pr
         if len(seen) < rules.windows or (counted is not None and counted < rules.requests):
             why = f"{len(seen)} rate windows with {counted or 0:.0f} requests are too few"
         elif comparable(before, after, rules) or errors_broke_out(before, after, rules):
-            return _judged(record, trial, before, after, view)
+            judgement = judge(trial, before, after, rules)
+            if judgement.verdict is Verdict.INCONCLUSIVE and not impatient:
+                return Progress(record)
+            return _judged(record, trial, before, after, judgement, view)
         else:
             why = "the load moved"
     if impatient:
@@ -372,9 +375,15 @@ def _pods_moved(record: Record, trial: Trial, view: View, signals: Signals) -> P
     return Progress(_with(record, again))
 
 
-def _judged(record: Record, trial: Trial, before: Level, after: Level, view: View) -> Progress:
+def _judged(
+    record: Record,
+    trial: Trial,
+    before: Level,
+    after: Level,
+    judgement: Judgement,
+    view: View,
+) -> Progress:
     rules, law = view.policy.trial, view.policy.law
-    judgement = judge(trial, before, after, rules)
     # A fall that people ordered costs CPU, as the law says. What errors cost says nothing of GC.
     ordered = trial.reason in KEPT and judgement.saving_ratio is not None
     if judgement.verdict is not Verdict.REGRESSED or ordered:

@@ -68,7 +68,9 @@ def judge(trial: Trial, before: Level, after: Level, rules: TrialRules) -> Judge
     """Compare the sides of a trial that had enough windows and requests.
 
     A difference counts when it exceeds both the threshold and three standard errors; the standard
-    error joins the spread of either side's windows with the spread that any restart brings.
+    error joins the spread of either side's windows with the spread that any restart brings. None is
+    NoEffect where the saving that was foretold is more than three standard errors away, and
+    Inconclusive where both are within: more windows may tell.
     """
     if _errors_rose(before, after):
         words = f"5xx ratio {before.errors_ratio:.1%} -> {after.errors_ratio:.1%}"
@@ -101,8 +103,9 @@ def judge(trial: Trial, before: Level, after: Level, rules: TrialRules) -> Judge
     fell = -change > max(rules.effect_ratio, noise)
     if fell or (latency is not None and latency.helped(rules)):
         return Judgement(Verdict.CONFIRMED, words, -change)
-    if noise > max(rules.effect_ratio, trial.prediction.cpu_saving_ratio):
-        return Judgement(Verdict.INCONCLUSIVE, f"{words}; less than the noise can show", None)
+    # Nothing is proven as little as that what was foretold has not come.
+    if noise - change >= max(rules.effect_ratio, trial.prediction.cpu_saving_ratio):
+        return Judgement(Verdict.INCONCLUSIVE, f"{words}; the noise hides which", None)
     return Judgement(Verdict.NO_EFFECT, words, -change)
 
 

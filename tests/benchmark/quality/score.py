@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NEAR = 1.10
 """By the oracle's cost: from here on a contender counts as near it."""
 STEADY_WINDOWS = 3
-"""Windows whose median has to be near: one alone may be luck."""
+"""Windows, the first near, whose median has to be near too: one alone may be luck."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ def _near(lane: Lane, oracle: Lane, window_seconds: float) -> float | None:
         for own, other in zip(lane.windows, oracle.windows, strict=True)
     ]
     for first in range(len(ratios) - STEADY_WINDOWS + 1):
-        if median(ratios[first : first + STEADY_WINDOWS]) <= NEAR:
+        if max(ratios[first], median(ratios[first : first + STEADY_WINDOWS])) <= NEAR:
             return first * window_seconds
     return None
 

@@ -50,8 +50,8 @@ def test_the_ratio_pairs_each_repeat_with_the_oracles() -> None:
 def test_near_is_where_three_windows_begin_to_be_within_a_tenth() -> None:
     assert _score([4.0, 2.1, 4.0, 2.1, 2.1, 2.1]).near_seconds == 30.0
     assert _score([4.0, 4.0, 2.1, 4.0, 2.1, 2.1]).near_seconds == 60.0
-    assert _score([4.0, 4.0, 4.0, 4.0, 2.1, 2.1]).near_seconds == 90.0
-    assert _score([4.0, 4.0, 4.0, 4.0, 4.0, 2.1]).near_seconds is None
+    assert _score([4.0, 4.0, 4.0, 2.1, 2.1, 4.0]).near_seconds == 90.0
+    assert _score([4.0, 4.0, 4.0, 4.0, 2.1, 2.1]).near_seconds is None
 
 
 def test_an_unmeasured_window_is_not_near() -> None:

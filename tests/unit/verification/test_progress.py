@@ -46,14 +46,18 @@ def seen(
 
 
 def measured(
-    of: Record, cores: float, count: int = 5, requests_per_second: float = 1000.0
+    of: Record,
+    cores: float,
+    count: int = 5,
+    requests_per_second: float = 1000.0,
+    deviation: float = 0.0,
 ) -> Progress:
     """The record after so many windows, each a minute after the last."""
     began = of.trial.phase_at if of.trial is not None else NOW
     windows = tuple(
         signals(
             at=began + 60 * each,
-            cpu_cores=cores,
+            cpu_cores=cores + deviation * (each % 3 - 1),
             requests_per_second=requests_per_second,
             allocated_bytes_per_second=requests_per_second * 400.0 * MIB / 1000,
             marked_bytes_per_second=200.0 * MIB,
@@ -178,6 +182,25 @@ def test_no_effect_keeps_the_value() -> None:
     assert progress.ended is not None
     assert progress.ended.verdict is Verdict.NO_EFFECT
     assert progress.record.applied == APPLIED
+
+
+def test_while_the_noise_hides_whether_it_helped_it_is_measured_on() -> None:
+    of = running(Phase.MEASURING)
+    assert measured(of, 0.94, deviation=0.03) == Progress(of)
+    clearer = measured(of, 0.94, count=15, deviation=0.03)
+    assert clearer.ended is not None
+    assert clearer.ended.verdict is Verdict.CONFIRMED
+
+
+def test_what_the_noise_hides_for_all_the_windows_is_inconclusive_and_teaches() -> None:
+    of = running(Phase.MEASURING)
+    assert measured(of, 0.94, count=15, deviation=0.05) == Progress(of)
+    progress = measured(of, 0.94, count=16, deviation=0.05)
+    assert progress.ended is not None
+    assert progress.ended.verdict is Verdict.INCONCLUSIVE
+    assert "noise hides" in progress.ended.detail
+    assert progress.record.applied == APPLIED
+    assert progress.record.learned.cost_seconds_per_byte is not None
 
 
 def test_one_verdict_of_harm_is_only_a_suspicion() -> None:

@@ -45,8 +45,9 @@ def test_cpu_per_request_decides(kappa: float, verdict: Verdict) -> None:
 @pytest.mark.parametrize(
     ("kappa", "pods", "verdict"),
     [
-        # Three standard errors of a restart: 6 % for one pod, 3 % for four.
-        (0.00095, 1, Verdict.NO_EFFECT),
+        # Three standard errors of a restart: 6 % for one pod, 3 % for four. 10 % were foretold.
+        (0.00097, 1, Verdict.NO_EFFECT),
+        (0.00095, 1, Verdict.INCONCLUSIVE),
         (0.00095, 4, Verdict.CONFIRMED),
         (0.001059, 1, Verdict.NO_EFFECT),
         (0.001059, 4, Verdict.REGRESSED),
