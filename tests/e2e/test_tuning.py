@@ -19,6 +19,8 @@ AT_REST = {"at_target", "memory_bound", "not_worth", "at_bound", "direction_clos
 INTERVALS_AT_REST = 10
 INTERVAL_SECONDS = 1
 LEAST_SAVING = 0.15
+AVERAGED_SECONDS = 40
+"""Less than the windows on either side of a trial."""
 FIELD_MANAGER = "gc-tuner"
 
 
@@ -28,12 +30,12 @@ def _at_rest(operator: Operator) -> bool:
 
 
 def _cpu_seconds_per_request(tenant: Tenant, at: float) -> float:
-    """CPU per request over the 20 s before a time, as Prometheus has it."""
+    """CPU per request over a while before a time, as Prometheus has it."""
     where = f'namespace="{tenant.namespace}",container="{APP_CONTAINER}"'
     service = f'{where},pod=~"{SERVICE}-.*"'
     answer = tenant.cluster.prometheus.query(
-        f"sum(rate(process_cpu_seconds_total{{{service}}}[20s] @ {at:.3f}))"
-        f" / sum(rate(http_requests_total{{{service}}}[20s] @ {at:.3f}))"
+        f"sum(rate(process_cpu_seconds_total{{{service}}}[{AVERAGED_SECONDS}s] @ {at:.3f}))"
+        f" / sum(rate(http_requests_total{{{service}}}[{AVERAGED_SECONDS}s] @ {at:.3f}))"
     )
     (value,) = answer.values()
     return value
