@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tests.benchmark.quality.lane import Lane, Prediction, Window
 from tests.e2e.testbed.manifests import APP_CONTAINER, MODE_LABEL, SampleService, live_config_map
 from tests.e2e.testbed.operator import prepare_operator
 from tests.e2e.testbed.processes import Process, free_port
-from tuner.model.trial import Outcome
+from tuner.cluster.records import record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from tests.benchmark.quality.scenarios import Scenario
     from tests.e2e.testbed.cluster import Cluster
     from tests.e2e.testbed.operator import Operator
+    from tuner.model.trial import Outcome
 
 WINDOW_SECONDS = 30
 SCRAPED_SECONDS = 2.0
@@ -236,8 +235,7 @@ class _Course:
             before = after
             self._still_running()
             for name, record in self._records().items():  # it keeps the last ten only
-                for each in record.get("history", []):
-                    outcome = msgspec.convert(each, Outcome)
+                for outcome in record_of(record).history:
                     outcomes[name][outcome.at] = outcome
             if (window + 1) % 4 == 0 or window + 1 == total:
                 say(f"window {window + 1} of {total}, machine {busy[-1]:.0%} busy")
@@ -245,7 +243,8 @@ class _Course:
         return self._lanes(started, busy, outcomes)
 
     def _records(self) -> dict[str, dict[str, Any]]:
-        return {} if self.operator is None else self.operator.records()
+        found = {} if self.operator is None else self.operator.records()
+        return {name: status for name, status in found.items() if status}
 
     def _still_running(self) -> None:
         operator = [] if self.operator is None else [self.operator.process]
