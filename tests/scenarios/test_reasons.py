@@ -281,7 +281,8 @@ CASES: Mapping[Reason, Case] = {
         beside(BUSY, memory_request_bytes=None, memory_limit_bytes=None)
     ),
     Reason.DIRECTION_CLOSED: Case(
-        beside(ROOMY, runtime_metrics=False, cost_seconds_per_byte=0.01e-9)
+        # Of four pods, as two may by luck restart so that it looks like a small effect.
+        beside(ROOMY, runtime_metrics=False, cost_seconds_per_byte=0.01e-9, replicas=4)
     ),
     Reason.QUARANTINED: Case(beside(ROOMY, harm=lambda gogc: 0.3e-3 if gogc > 100 else 0.0)),
     Reason.LEAK_SUSPECTED: Case(

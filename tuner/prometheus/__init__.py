@@ -3,6 +3,7 @@
 from tuner.prometheus.access import Access
 from tuner.prometheus.metric_names import MetricNames
 from tuner.prometheus.queries import Query, check, check_selector, queries
+from tuner.prometheus.session import Vector
 from tuner.prometheus.source import PrometheusSource, connect
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "MetricNames",
     "PrometheusSource",
     "Query",
+    "Vector",
     "check",
     "check_selector",
     "connect",

@@ -64,17 +64,35 @@ class _Answer(msgspec.Struct):
     """Set by a VictoriaMetrics cluster that lost a part of its storage."""
 
 
-class VectorResponse(requests.Response):
-    """A good answer, already decoded."""
+class Vector:
+    """The series of a good answer, not decoded yet: decoded they take many times the memory."""
 
-    def __init__(self, series: list[Series]) -> None:
+    def __init__(self, data: msgspec.Raw) -> None:
+        self._data = data
+
+    def series(self) -> list[Series]:
+        """Decode them.
+
+        Raises:
+            SourceError: They are no vector of samples.
+        """
+        try:
+            return msgspec.json.decode(self._data, type=_Vector).result
+        except _UNDECODABLE as error:
+            raise SourceError("malformed", f"no vector: {error}") from error
+
+
+class VectorResponse(requests.Response):
+    """A good answer."""
+
+    def __init__(self, vector: Vector) -> None:
         super().__init__()
         self.status_code = requests.codes.ok
-        self._series = series
+        self._vector = vector
 
-    def json(self, **_: Any) -> dict[str, dict[str, list[Series]]]:  # noqa: ANN401 - as inherited
-        """The answer in the shape of the API, with `Series` in it."""
-        return {"data": {"result": self._series}}
+    def json(self, **_: Any) -> dict[str, dict[str, Vector]]:  # noqa: ANN401 - as inherited
+        """The answer in the shape of the API, with a `Vector` in the place of the list."""
+        return {"data": {"result": self._vector}}
 
 
 class PrometheusSession(requests.Session):
@@ -173,7 +191,7 @@ def _body(response: requests.Response) -> bytes:
     return bytes(body)
 
 
-def _vector(body: bytes) -> list[Series]:
+def _vector(body: bytes) -> Vector:
     try:
         answer = msgspec.json.decode(body, type=_Answer)
     except msgspec.ValidationError as error:
@@ -185,10 +203,7 @@ def _vector(body: bytes) -> list[Series]:
     if answer.warnings or answer.partial:
         words = "; ".join(answer.warnings or ["marked as partial"])
         raise SourceError("warnings", _excerpt(words))
-    try:
-        return msgspec.json.decode(answer.data, type=_Vector).result
-    except _UNDECODABLE as error:
-        raise SourceError("malformed", f"no vector: {error}") from error
+    return Vector(answer.data)
 
 
 def _refusal(body: bytes) -> str:

@@ -15,7 +15,7 @@ from tuner.model.workload import Kind, WorkloadKey
 from tuner.prometheus.access import Access
 from tuner.prometheus.metric_names import MetricNames
 from tuner.prometheus.queries import ALERTS, COVERAGE, COVERED, GO_VERSIONS, Query, queries
-from tuner.prometheus.session import PrometheusSession, Series
+from tuner.prometheus.session import PrometheusSession, Series, Vector
 
 _KINDS = {kind.value: kind for kind in Kind}
 _QUANTITIES = {quantity.value: quantity for quantity in Quantity}
@@ -87,6 +87,32 @@ class PrometheusSource:
         Raises:
             SourceError: One of the queries gave no answer that may be believed; then none is.
         """
+        answers = self._ask_all(at)
+        coverage: _Figures = {}
+        figures: _Figures = {}
+        alerts: Mapping[str, frozenset[str]] = {}
+        versions: Mapping[ContainerKey, float] = {}
+        while answers:  # each is let go before the next one is decoded
+            name, answer = answers.popitem()
+            series = _decoded(name, answer)
+            if name == ALERTS:
+                alerts = self._alerts(series)
+            elif name == GO_VERSIONS:
+                versions = self._go_versions(series)
+            else:
+                self._add(series, coverage if name == COVERAGE else figures)
+        for key, version in versions.items():
+            figures.setdefault(key, {})[Quantity.GO_VERSION] = version
+        covered = {key: _covered(figures[key], coverage.get(key, {})) for key in figures}
+        return Readings(at, covered, alerts)
+
+    def close(self) -> None:
+        """Let go of connections and threads, once the last queries have ended or timed out."""
+        self._pool.shutdown(cancel_futures=True)
+        self._client.close()
+
+    def _ask_all(self, at: float) -> dict[str, Vector]:
+        """The answers by the names of their queries."""
         futures = {self._pool.submit(self._ask, query.text, at): query for query in self._queries}
         self.queries_sent += len(futures)
         try:
@@ -101,30 +127,17 @@ class PrometheusSource:
         finally:
             for each in futures:
                 each.cancel()
-        coverage = self._figures(answers.pop(COVERAGE))
-        alerts = self._alerts(answers.pop(ALERTS, ()))
-        versions = self._go_versions(answers.pop(GO_VERSIONS))
-        figures = self._figures(*answers.values())
-        for key, version in versions.items():
-            figures.setdefault(key, {})[Quantity.GO_VERSION] = version
-        covered = {key: _covered(figures[key], coverage.get(key, {})) for key in figures}
-        return Readings(at, covered, alerts)
+        return answers
 
-    def close(self) -> None:
-        """Let go of connections and threads, once the last queries have ended or timed out."""
-        self._pool.shutdown(cancel_futures=True)
-        self._client.close()
-
-    def _ask(self, text: str, at: float) -> list[Series]:
+    def _ask(self, text: str, at: float) -> Vector:
         # Prometheus stops working on a query whose answer nobody waits for any more. Its durations
         # know no fractions; a bare number of seconds may have them.
         limit = {"timeout": f"{self._timeout_seconds:g}", "time": f"{at:.3f}"}
-        found: list[Series] = self._client.custom_query(text, params=limit)
+        found: Vector = self._client.custom_query(text, params=limit)
         return found
 
-    def _figures(self, *answers: Iterable[Series]) -> _Figures:
-        figures: _Figures = {}
-        for series in (each for answer in answers for each in answer):
+    def _add(self, answer: Iterable[Series], figures: _Figures) -> None:
+        for series in answer:
             try:
                 key = self._key(series)
                 quantity = _QUANTITIES[series.metric["quantity"]]
@@ -135,7 +148,6 @@ class PrometheusSource:
             if quantity in readings:
                 raise SourceError("duplicate", f"{quantity.value} of {key} came twice")
             readings[quantity] = number
-        return figures
 
     def _go_versions(self, answer: Iterable[Series]) -> Mapping[ContainerKey, float]:
         """The oldest release of each container's pods; none where one of them is not known."""
@@ -185,11 +197,18 @@ def _unknown_first(release: float | None) -> float:
     return -math.inf if release is None else release
 
 
-def _answer(future: Future[list[Series]], query: Query) -> list[Series]:
+def _answer(future: Future[Vector], query: Query) -> Vector:
     try:
         return future.result()
     except SourceError as error:
         raise SourceError(error.cause, f"{query.name}: {error}") from error
+
+
+def _decoded(name: str, answer: Vector) -> list[Series]:
+    try:
+        return answer.series()
+    except SourceError as error:
+        raise SourceError(error.cause, f"{name}: {error}") from error
 
 
 def _covered(

@@ -13,6 +13,8 @@ MEDIAN_PER_MEAN = math.pi / 2
 """Variance of a median over that of a mean, for normal samples."""
 SIGMAS = 3
 """A difference within so many standard errors is noise."""
+LIKELY = 2
+"""A difference of more standard errors than this may be one."""
 MEMORY_SAFETY = frozenset({Reason.MEMORY_CEILING, Reason.MEMORY_LIMIT, Reason.DANGER})
 """Reasons whose changes are judged by memory: CPU is their price."""
 ERRORS_MORE = 0.01
@@ -68,9 +70,9 @@ def judge(trial: Trial, before: Level, after: Level, rules: TrialRules) -> Judge
     """Compare the sides of a trial that had enough windows and requests.
 
     A difference counts when it exceeds both the threshold and three standard errors; the standard
-    error joins the spread of either side's windows with the spread that any restart brings. None is
-    NoEffect where the saving that was foretold is more than three standard errors away, and
-    Inconclusive where both are within: more windows may tell.
+    error joins the spread of either side's windows with the spread that any restart brings. A
+    saving that does not count is Inconclusive where it is more than two standard errors, or where
+    the one that was foretold is within three of it: more windows may tell. Else: NoEffect.
     """
     if _errors_rose(before, after):
         words = f"5xx ratio {before.errors_ratio:.1%} -> {after.errors_ratio:.1%}"
@@ -103,8 +105,9 @@ def judge(trial: Trial, before: Level, after: Level, rules: TrialRules) -> Judge
     fell = -change > max(rules.effect_ratio, noise)
     if fell or (latency is not None and latency.helped(rules)):
         return Judgement(Verdict.CONFIRMED, words, -change)
-    # Nothing is proven as little as that what was foretold has not come.
-    if noise - change >= max(rules.effect_ratio, trial.prediction.cpu_saving_ratio):
+    likely = -change > max(rules.effect_ratio, LIKELY * noise / SIGMAS)
+    foretold = noise - change >= max(rules.effect_ratio, trial.prediction.cpu_saving_ratio)
+    if likely or foretold:
         return Judgement(Verdict.INCONCLUSIVE, f"{words}; the noise hides which", None)
     return Judgement(Verdict.NO_EFFECT, words, -change)
 

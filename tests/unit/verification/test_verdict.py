@@ -2,6 +2,7 @@ import math
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.examples import MIB, level, policy, trial
 from tuner.model.reason import Reason
@@ -192,6 +193,24 @@ def test_latency_decides_where_the_cpu_stays(seconds: float, verdict: Verdict) -
     judgement = judge(trial(), level(), latency(seconds), RULES)
     assert judgement.verdict is verdict
     assert f"latency 10 ms -> {1000 * seconds:.3g} ms" in judgement.detail
+
+
+@pytest.mark.parametrize(
+    ("kappa", "foretold", "verdict"),
+    [
+        pytest.param(0.00095, 0.3, Verdict.INCONCLUSIVE, id="less than foretold, but likely"),
+        pytest.param(0.00097, 0.3, Verdict.NO_EFFECT, id="neither foretold nor likely"),
+        pytest.param(0.00099, 0.03, Verdict.INCONCLUSIVE, id="foretold within the noise"),
+        pytest.param(0.00103, 0.02, Verdict.INCONCLUSIVE, id="dearer, foretold within the noise"),
+        pytest.param(0.00104, 0.03, Verdict.NO_EFFECT, id="dearer, foretold beyond the noise"),
+    ],
+)
+def test_nothing_is_said_of_what_the_noise_hides(
+    kappa: float, foretold: float, verdict: Verdict
+) -> None:
+    # One pod: a standard error of 2 %.
+    of = structs.replace(trial(), prediction=Prediction(foretold, 0))
+    assert judge(of, level(), after(kappa, pods=1), RULES).verdict is verdict
 
 
 def test_a_latency_that_rose_is_harm_whatever_the_cpu_saved() -> None:
