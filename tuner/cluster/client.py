@@ -98,6 +98,9 @@ class _Status(msgspec.Struct):
     code: int = 0
 
 
+_STATUS = msgspec.json.Decoder(_Status)
+
+
 class Api:
     """Asks the API server. Safe to use from several threads."""
 
@@ -226,14 +229,14 @@ def _configuration(access: ClusterAccess) -> Configuration:
     return configuration
 
 
-def decoded(request: Request, answer: bytes, kind: type[T]) -> T:
+def decoded(request: Request, answer: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """An answer as a value.
 
     Raises:
         UnavailableError: It is not what an API server answers; something else stands between.
     """
     try:
-        return msgspec.json.decode(answer, type=kind)
+        return decoder.decode(answer)
     except msgspec.DecodeError as error:
         raise UnavailableError(f"{request}: the answer cannot be read: {error}") from error
 
@@ -262,7 +265,7 @@ def refusal(request: Request, status: int, body: bytes) -> ClusterError:
         body: A Status object, or what a proxy answered in its place.
     """
     try:
-        said = msgspec.json.decode(body, type=_Status).message
+        said = _STATUS.decode(body).message
     except msgspec.DecodeError:
         said = body.decode(errors="replace")
     words = f"{request}: {status} {_phrase(status)}: {_one_line(said)}"

@@ -122,6 +122,9 @@ class _Answer(msgspec.Struct):
     metadata: _Named
 
 
+_ANSWER = msgspec.json.Decoder(_Answer)
+
+
 def operator_pod(namespace: str, name: str | None, uid: str = "") -> Regarded:
     """The operator as an object: its pod, or its namespace where it does not run in one.
 
@@ -283,7 +286,7 @@ class EventObserver:
             else:
                 return
         request = self._request("create", occurrence, "", self._event(occurrence))
-        answer = decoded(request, self._api.ask(request), _Answer)
+        answer = decoded(request, self._api.ask(request), _ANSWER)
         self._series[occurrence.series] = _Series(answer.metadata.name, 1, occurrence.at)
 
     def _count_up(self, occurrence: _Occurrence, series: _Series) -> None:

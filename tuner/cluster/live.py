@@ -138,7 +138,7 @@ class LiveConfigMaps(Mirror):
 
     def _ask(self, request: Request) -> LiveSettings:
         """Ask for a ConfigMap, and take the answer into the view."""
-        item = _item(decoded(request, self._api.ask(request), _ConfigMap))
+        item = _item(decoded(request, self._api.ask(request), _DECODER))
         reflector = self._view.of(item.key[0])
         if reflector is not None:
             reflector.put(item)

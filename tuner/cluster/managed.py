@@ -18,6 +18,9 @@ class ManagedFields(msgspec.Struct, frozen=True, rename="camel"):
     fields_v1: msgspec.Raw = msgspec.Raw(b"{}")
 
 
+_FIELDS = msgspec.json.Decoder()
+
+
 def owners(
     managed: Iterable[ManagedFields], name: str, holds: Callable[[Any], bool]
 ) -> tuple[str, ...]:
@@ -37,7 +40,7 @@ def owners(
                 # Cheap to rule out: most managers have never heard of the name.
                 if not each.subresource
                 and quoted in bytes(each.fields_v1)
-                and holds(msgspec.json.decode(each.fields_v1))
+                and holds(_FIELDS.decode(each.fields_v1))
             }
         )
     )

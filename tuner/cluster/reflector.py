@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tuner.cluster.client import Api
     from tuner.cluster.collection import Collection
 
-_PAGE = 500
+_PAGE_ITEMS = 500
 _LONGEST_WATCH_SECONDS = 300.0
 _SHORTEST_WATCH_SECONDS = 1.0
 _SILENCE_SECONDS = 75.0
@@ -79,6 +79,12 @@ class _Bookmark(msgspec.Struct):
 
 class _Code(msgspec.Struct):
     code: int = 0
+
+
+_PAGE = msgspec.json.Decoder(_Page)
+_EVENT = msgspec.json.Decoder(_Event)
+_BOOKMARK = msgspec.json.Decoder(_Bookmark)
+_CODE = msgspec.json.Decoder(_Code)
 
 
 class Reflector(Generic[K, V]):
@@ -245,10 +251,10 @@ class Reflector(Generic[K, V]):
 
     def _list(self) -> None:
         listed: dict[K, Item[K, V]] = {}
-        query = {"limit": str(_PAGE)}
+        query = {"limit": str(_PAGE_ITEMS)}
         while True:
             request = self._request("list", query)
-            page = decoded(request, self._api.ask(request), _Page)
+            page = decoded(request, self._api.ask(request), _PAGE)
             for raw in page.items:
                 item = self._read(bytes(raw))
                 if item is not None:
@@ -309,12 +315,12 @@ class Reflector(Generic[K, V]):
         version = self._version
         failed: ClusterError | None = None
         for line in lines:
-            event = decoded(request, line, _Event)
+            event = decoded(request, line, _EVENT)
             raw = bytes(event.object)
             if event.type == "ERROR":
-                failed = refusal(request, decoded(request, raw, _Code).code, raw)
+                failed = refusal(request, decoded(request, raw, _CODE).code, raw)
                 break
-            version = int(decoded(request, raw, _Bookmark).metadata.resource_version)
+            version = int(decoded(request, raw, _BOOKMARK).metadata.resource_version)
             item = None if event.type == "BOOKMARK" else self._read(raw)
             if item is not None:
                 changes.append(item._replace(value=None) if event.type == "DELETED" else item)

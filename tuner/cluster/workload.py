@@ -107,6 +107,10 @@ _DECODERS: Mapping[Kind, _Decoder] = {
 }
 
 
+_TEMPLATE = msgspec.json.Decoder(_Template)
+_ANY = msgspec.json.Decoder()
+
+
 def read_workload(kind: Kind, raw: bytes) -> Item[WorkloadKey, Workload]:
     """An object of a workload kind as an item; without a value where it is being deleted.
 
@@ -148,8 +152,7 @@ def _workload(key: WorkloadKey, found: _Deployment | _StatefulSet) -> Workload:
         if name.startswith(ANNOTATION_PREFIX)
     }
     names = tuned_names(annotations)
-    template = msgspec.json.decode(found.spec.template)
-    containers = msgspec.convert(template, _Template).spec.containers
+    containers = _TEMPLATE.decode(found.spec.template).spec.containers
     return Workload(
         key=key,
         uid=metadata.uid,
@@ -159,7 +162,7 @@ def _workload(key: WorkloadKey, found: _Deployment | _StatefulSet) -> Workload:
         rollout=found.rollout,
         replicas=found.spec.replicas,
         ready_replicas=found.status.ready_replicas,
-        template_digest=template_digest(template, names),
+        template_digest=template_digest(_ANY.decode(found.spec.template), names),
         label_mode=metadata.labels.get(MODE_LABEL),
         annotations=annotations,
         change_cause=metadata.annotations.get(CHANGE_CAUSE),
@@ -210,7 +213,7 @@ def _named(key: str, name: str) -> bool:
     """Whether a key of fieldsV1 stands for the list element of that name."""
     if not key.startswith("k:"):
         return False
-    found: object = msgspec.json.decode(key.removeprefix("k:"))
+    found: object = _ANY.decode(key.removeprefix("k:"))
     return found == {"name": name}
 
 

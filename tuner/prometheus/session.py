@@ -64,6 +64,10 @@ class _Answer(msgspec.Struct):
     """Set by a VictoriaMetrics cluster that lost a part of its storage."""
 
 
+_VECTOR = msgspec.json.Decoder(_Vector)
+_ANSWER = msgspec.json.Decoder(_Answer)
+
+
 class Vector:
     """The series of a good answer, not decoded yet: decoded they take many times the memory."""
 
@@ -77,7 +81,7 @@ class Vector:
             SourceError: They are no vector of samples.
         """
         try:
-            return msgspec.json.decode(self._data, type=_Vector).result
+            return _VECTOR.decode(self._data).result
         except _UNDECODABLE as error:
             raise SourceError("malformed", f"no vector: {error}") from error
 
@@ -193,7 +197,7 @@ def _body(response: requests.Response) -> bytes:
 
 def _vector(body: bytes) -> Vector:
     try:
-        answer = msgspec.json.decode(body, type=_Answer)
+        answer = _ANSWER.decode(body)
     except msgspec.ValidationError as error:
         raise SourceError("malformed", f"no answer of Prometheus: {error}") from error
     except _UNDECODABLE as error:
@@ -208,7 +212,7 @@ def _vector(body: bytes) -> Vector:
 
 def _refusal(body: bytes) -> str:
     try:
-        answer = msgspec.json.decode(body, type=_Answer)
+        answer = _ANSWER.decode(body)
     except _UNDECODABLE:
         return _excerpt(body)
     return _excerpt(f"{answer.error_type}: {answer.error}")

@@ -39,6 +39,7 @@ from tuner.simulation.autoscaler import Autoscaler
 from tuner.simulation.plant import Pod
 from tuner.simulation.service import InForce, Service
 
+_RECORD = msgspec.json.Decoder(Record)
 CONTAINER = "app"
 MANIFEST_OWNER = "helm"
 POD_START_SECONDS = 10.0
@@ -257,7 +258,7 @@ class SimulatedCluster:
 
     def all(self) -> Mapping[WorkloadKey, Record]:
         """All records."""
-        return {key: msgspec.json.decode(each, type=Record) for key, each in self._records.items()}
+        return {key: _RECORD.decode(each) for key, each in self._records.items()}
 
     def save(self, workload: Workload, record: Record) -> None:
         """Keep a record.

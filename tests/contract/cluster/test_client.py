@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from tests.contract.cluster.conftest import WEB, kubeconfig
@@ -95,7 +96,7 @@ def test_a_page_of_a_proxy_in_place_of_an_answer_is_no_answer(
 ) -> None:
     server.on("GET", WEB, Reply(b"<html>please log in</html>"))
     with pytest.raises(UnavailableError, match="cannot be read"):
-        decoded(GET, api.ask(GET), dict)
+        decoded(GET, api.ask(GET), msgspec.json.Decoder(dict))
 
 
 def test_no_answer_in_time(server: FakeApiServer, open_api: Callable[[float], Api]) -> None:
