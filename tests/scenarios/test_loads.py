@@ -15,7 +15,7 @@ from tests.scenarios.worlds import BUSY, MIB, POLICY, Stage
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
 from tuner.model.trial import Verdict
-from tuner.model.workload import GOGC
+from tuner.model.workload import GOGC, GOMEMLIMIT
 from tuner.simulation import Service
 from tuner.simulation.streams import Stream, burst, constant, noise, oscillate, ramp, step, total
 from tuner.simulation.world import BEGINNING
@@ -125,3 +125,11 @@ def test_the_loop_comes_to_rest_where_it_should(scenario: Scenario) -> None:
     stage.run(scenario.hours * TICKS_PER_HOUR)
     check_always(stage, scenario.most_restarts)
     scenario.check(stage)
+
+
+def test_a_service_whose_load_arrives_gets_both_settings_in_one_restart() -> None:
+    stage = Stage(under(step(2, 600, at=at_hour(0.5))))
+    stage.until(lambda seen: seen.writes() > 0)
+    (change,) = stage.changes()
+    assert change.at > at_hour(0.5)
+    assert [each.name for each in change.trial.change.settings] == [GOGC, GOMEMLIMIT]

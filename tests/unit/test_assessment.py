@@ -226,7 +226,8 @@ def test_a_change_is_described_with_its_prediction() -> None:
 
 def test_a_service_at_its_target_gets_its_gomemlimit_alone() -> None:
     calm = source(readings={"app": reading(gc_cpu_cores=0.04)})
-    answer = assessed(said=calm)
+    before = (believed(at=NOW - 60 * each, gc_share=0.04) for each in range(5, 0, -1))
+    answer = assessed(kept=Kept(Windows(SETTING, tuple(before))), said=calm)
     plan = planned(answer)
     assert plan.change == Change("app", (backstop("3675MiB"),))
     assert (plan.reason, plan.prediction.cpu_saving_ratio) == (Reason.MEMORY_LIMIT, 0.0)

@@ -26,7 +26,7 @@ from tuner.guards.rollout import rollout
 from tuner.guards.situation import Gate, Guard, Situation
 from tuner.guards.source import source
 from tuner.guards.step import step
-from tuner.guards.sustained import sustained, sustained_limit
+from tuner.guards.sustained import sustained, sustained_limit, together
 from tuner.guards.trial import trial
 from tuner.guards.uniform import uniform
 from tuner.guards.vertical import vertical
@@ -131,10 +131,12 @@ def _memory_limit(proposal: Proposal, situation: Situation) -> MemoryLimitMove |
 
 
 def _lasting(proposal: Proposal, situation: Situation) -> Proposal | Hold:
-    """Without a fall of GOGC that is not there to stay; it takes a full baseline to see that."""
-    if isinstance(proposal.gogc, Hold):
-        return proposal
-    gogc = sustained(proposal.gogc, situation)
-    if isinstance(gogc, Hold) and proposal.memory_limit is None:
-        return gogc
+    """Without a move of GOGC that is not there to stay; it takes a full baseline to see that."""
+    gogc, limit = proposal.gogc, proposal.memory_limit
+    if isinstance(gogc, GogcMove):
+        gogc = sustained(gogc, situation)
+    if isinstance(gogc, Hold):
+        alone = gogc if limit is None else together(proposal.gogc, gogc, limit, situation)
+        if alone is not None and not proposal.danger:
+            return alone
     return replace(proposal, gogc=gogc)

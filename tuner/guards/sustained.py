@@ -10,6 +10,9 @@ from tuner.model.decision import Hold
 from tuner.model.proposal import GogcMove, MemoryLimitMove
 from tuner.model.reason import Reason
 
+_UNDECIDED = frozenset({Reason.AT_TARGET, Reason.NOT_WORTH})
+"""Of GOGC's refusals, those that the next reading may lift."""
+
 
 def sustained(move: GogcMove, situation: Situation) -> GogcMove | Hold:
     """Refuse what most of the baseline's windows do not ask for.
@@ -24,6 +27,18 @@ def sustained(move: GogcMove, situation: Situation) -> GogcMove | Hold:
 
 
 def _rising(move: GogcMove, situation: Situation) -> GogcMove | Hold:
+    needed, agreeing = situation.policy.trial.windows, _asking_for_a_rise(situation)
+    if 2 * agreeing > needed:
+        return move
+    return Hold(
+        Reason.NOT_WORTH,
+        f"GOGC {move.current_gogc:g} -> {move.next_gogc} would be worth it by {agreeing} of the "
+        f"last {needed} rate windows: not by most of them",
+    )
+
+
+def _asking_for_a_rise(situation: Situation) -> int:
+    """How many of the baseline's windows ask for a rise that is worth a restart."""
     needed, law = situation.policy.trial.windows, situation.policy.law
     terms = Terms(
         profile=situation.profile,
@@ -34,18 +49,11 @@ def _rising(move: GogcMove, situation: Situation) -> GogcMove | Hold:
     )
     least = -math.inf if situation.latency.mendable else law.worth_ratio
     asked = [propose(each, terms).gogc for each in situation.windows[-needed:]]
-    agreeing = sum(
+    return sum(
         isinstance(each, GogcMove)
         and each.rises
         and each.target_prediction.cpu_saving_ratio >= least
         for each in asked
-    )
-    if 2 * agreeing > needed:
-        return move
-    return Hold(
-        Reason.NOT_WORTH,
-        f"GOGC {move.current_gogc:g} -> {move.next_gogc} would be worth it by {agreeing} of the "
-        f"last {needed} rate windows: not by most of them",
     )
 
 
@@ -63,6 +71,31 @@ def _falling(move: GogcMove, situation: Situation) -> GogcMove | Hold:
         f"GOGC {move.current_gogc:g} is over what the memory limit allows in {passed} of the "
         f"last {needed} rate windows: not most of them",
     )
+
+
+def together(
+    asked: GogcMove | Hold, held: Hold, limit: MemoryLimitMove, situation: Situation
+) -> Hold | None:
+    """Refuse GOMEMLIMIT a restart of its own while GOGC may be about to rise; one does for both.
+
+    A fall is for safety, and does not wait.
+
+    Args:
+        asked: What was asked of GOGC, before it had to last.
+        held: Why GOGC stays as it is.
+        limit: What is asked of GOMEMLIMIT.
+        situation: With the baseline's windows.
+    """
+    falls = limit.current_bytes is not None and limit.mib * MIB < limit.current_bytes
+    if falls or limit.ordered:
+        return None
+    if isinstance(asked, GogcMove):
+        undecided = asked.rises
+    else:
+        undecided = asked.reason in _UNDECIDED and _asking_for_a_rise(situation) > 0
+    if not undecided:
+        return None
+    return Hold(held.reason, f"{held.detail}; GOMEMLIMIT waits, one restart is to do for both")
 
 
 def sustained_limit(move: MemoryLimitMove, situation: Situation) -> MemoryLimitMove | None:

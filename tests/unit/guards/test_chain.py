@@ -50,6 +50,8 @@ APPLIED = applied_gogc("200")
 IDLE = outcome(Verdict.NO_EFFECT)
 BACKSTOP = MemoryLimitMove(None, 900)
 FULL = (signals(),) * 5
+CHEAP = signals(gc_share=0.02)
+"""Asks for no rise."""
 GROWING = tuple(signals(live_bytes=live * MIB) for live in (500.0, 520.0, 540.0, 570.0, 600.0))
 
 ROWS: list[tuple[Reason, dict[str, Any]]] = [
@@ -163,7 +165,7 @@ OFF = signals(gogc=math.inf)
     ("gogc", "subject"),
     [
         pytest.param(HELD, {}, id="the loops hold it"),
-        pytest.param(move(100), {}, id="it is at its target"),
+        pytest.param(move(100), {"windows": (CHEAP,) * 5}, id="it is at its target"),
         pytest.param(
             Hold(Reason.GOGC_OFF, ""),
             {
@@ -247,6 +249,57 @@ def test_a_fall_that_is_not_there_to_stay_leaves_gomemlimit_to_go_alone() -> Non
     assert isinstance(answer, Proposal)
     assert answer.memory_limit is BACKSTOP
     assert isinstance(answer.gogc, Hold)
+
+
+UNDECIDED = Hold(Reason.NOT_WORTH, "GOGC 100 -> 120 would save 1.0 %")
+
+
+@pytest.mark.parametrize(
+    ("gogc", "asking"),
+    [
+        pytest.param(move(200), 2, id="a rise that most windows do not ask for"),
+        pytest.param(move(200), 0, id="a rise that no window has asked for yet"),
+        pytest.param(UNDECIDED, 2, id="the last reading asks for none"),
+        pytest.param(Hold(Reason.AT_TARGET, "GC takes 5.0 % of the CPU"), 1, id="at its target"),
+    ],
+)
+@pytest.mark.parametrize("before", [None, 600.0 * MIB])
+def test_gomemlimit_takes_no_restart_of_its_own_while_a_rise_of_gogc_is_undecided(
+    gogc: GogcMove | Hold, asking: int, before: float | None
+) -> None:
+    windows = (CHEAP,) * (5 - asking) + (signals(),) * asking
+    seen = tuple(replace(each, gomemlimit_bytes=before) for each in windows)
+    answer = decide(
+        proposal(gogc, memory_limit=MemoryLimitMove(before, 900)), situation(windows=seen)
+    )
+    assert isinstance(answer, Hold)
+    assert answer.reason in {Reason.NOT_WORTH, Reason.AT_TARGET}
+    assert "GOMEMLIMIT waits, one restart is to do for both" in answer.detail
+
+
+@pytest.mark.parametrize(
+    ("gogc", "limit", "windows", "danger"),
+    [
+        pytest.param(UNDECIDED, BACKSTOP, (CHEAP,) * 5, "", id="no window asks for a rise"),
+        pytest.param(UNDECIDED, MemoryLimitMove(None, 900, ordered=True), FULL, "", id="an order"),
+        pytest.param(UNDECIDED, BACKSTOP, FULL, "990 MiB are in use", id="danger"),
+        pytest.param(
+            Hold(Reason.AT_BOUND, "GOGC is at 800"), BACKSTOP, FULL, "", id="held for good"
+        ),
+    ],
+)
+def test_gomemlimit_goes_alone_where_no_rise_is_in_question(
+    gogc: Hold, limit: MemoryLimitMove, windows: tuple[Signals, ...], danger: str
+) -> None:
+    asked = proposal(gogc, memory_limit=limit, danger=danger)
+    assert decide(asked, situation(windows=windows)) == asked
+
+
+def test_a_fall_of_gomemlimit_does_not_wait_for_gogc() -> None:
+    high = 1000.0 * MIB
+    windows = (signals(gomemlimit_bytes=high, unknown_bytes=200.0 * MIB),) * 5
+    asked = proposal(UNDECIDED, memory_limit=MemoryLimitMove(high, 700))
+    assert decide(asked, situation(windows=windows)) == asked
 
 
 DANGER = "990 MiB are in use of the memory limit of 1024 MiB"
