@@ -67,14 +67,14 @@ def _controller(store: Store, sizes: Sequence[int]) -> None:
         store.write(name, measure(workloads, _say))
 
 
-def _report(store: Store, suffix: str) -> str:
+def _report(store: Store, sizes: Sequence[int], extent: Extent, suffix: str) -> str:
     qualities = [store.read(f"quality-{each.name}{suffix}", Result) for each in SCENARIOS]
-    costs = [store.read(f"controller-{size}", Cost) for size in SIZES]
+    costs = [store.read(f"controller-{size}", Cost) for size in sorted({*SIZES, *sizes})]
     return page(
         store.origin,
+        extent,
         [each for each in qualities if each is not None],
         [each for each in costs if each is not None],
-        quick=bool(suffix),
     )
 
 
@@ -125,7 +125,7 @@ def main() -> int:
                 _quality(store, arguments.scenario, extent, suffix)
             if arguments.what in {"all", "controller"}:
                 _controller(store, arguments.workloads)
-            text = _report(store, suffix)
+            text = _report(store, arguments.workloads, extent, suffix)
     except KeyboardInterrupt:
         return 130
     except (BuildError, MixedError, ProcessError, RuntimeError, OSError) as error:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tests.benchmark.quality.contenders import CRITICAL, DEFAULT, LIVE, NORMAL
-from tests.benchmark.quality.goals import goals
-from tests.benchmark.quality.run import FULL
+from tests.benchmark.controller.goals import fleet_goals
+from tests.benchmark.quality.contenders import (
+    AUTOMEMLIMIT,
+    CRITICAL,
+    DEFAULT,
+    GCTUNER,
+    LIMIT_ONLY,
+    LIVE,
+    NORMAL,
+)
+from tests.benchmark.quality.goals import PREDICTION_ERROR, goals
+from tests.benchmark.quality.race import OPERATOR_SETTINGS, WINDOW_SECONDS
 from tests.benchmark.quality.scenarios import MIB, SCENARIOS
 from tests.benchmark.quality.score import NEAR, Score, at_rest, best, scores
+from tuner.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from tests.benchmark.controller.measure import Cost
-    from tests.benchmark.quality.lane import Lane, Window
-    from tests.benchmark.quality.run import Result
+    from tests.benchmark.quality.lane import Lane
+    from tests.benchmark.quality.run import Extent, Result
     from tests.benchmark.quality.scenarios import Scenario
     from tests.benchmark.store import Origin
 
@@ -31,80 +42,118 @@ and a real Prometheus (`tests/e2e/README.md` says what stands in for the rest).
 **How**: all contenders of a scenario run at the same time, one pod each, on the same machine under
 the same load, so that each of them has the same neighbours. Before, a grid of {settings} static
 settings is tried once; its best three race with the others, and the best of those that no container
-is killed in is the *oracle*: the best that a setting can do that stays. At the end all pods are
-replaced twice; *at rest* is the median of these repeats, with the least and the greatest in
-brackets. The container's memory request is its limit, so that the whole container is the budget for
-everybody. Where the load never comes to rest, two thirds of the run are compared instead.
+is killed in is the *oracle*: the best that a setting can do that stays. {rest}
+The container's memory request is its limit, so that the whole container is the budget for
+everybody. Where the load never comes to rest, the last {compared:.0%} of the run are compared.
 
-gc-tuner's durations are a sixth of its defaults (rate window 10 s, interval 2 s), its cooldown a
-thirtieth (30 s; critical 1 min): in production the same steps take that much longer. *Near the
-oracle* is the time until the CPU per request is within {near:.0%} of the oracle's; *regret* is the
-CPU used beyond the oracle's for the same work, from the first second on.
+gc-tuner's durations are the bench's own: {durations}. With the defaults the same steps take that
+much longer. *Near the oracle* is the time until the CPU per request is within {near:.0%} of the
+oracle's; *regret* is the CPU used beyond the oracle's for the same work, from the first second on.
 """
+_COLUMNS = {
+    DEFAULT: "default",
+    AUTOMEMLIMIT: "automemlimit",
+    LIMIT_ONLY: "GOGC=off",
+    GCTUNER: "gctuner",
+    CRITICAL: "critical",
+    NORMAL: "normal",
+    LIVE: "live",
+}
+"""Of the first table, by contender."""
 
 
-def page(
-    origin: Origin, results: Sequence[Result], costs: Sequence[Cost], *, quick: bool = False
-) -> str:
+@dataclass(frozen=True)
+class _Told:
+    """A scenario with what its race says."""
+
+    scenario: Scenario
+    result: Result
+    scores: Sequence[Score]
+    oracle: Lane
+
+
+def page(origin: Origin, extent: Extent, results: Sequence[Result], costs: Sequence[Cost]) -> str:
     """Return the page.
 
     Args:
         origin: machine and commit of all the figures.
+        extent: how thoroughly the scenarios were measured.
         results: of scenarios; those that are missing were not measured.
         costs: of the controller, by size.
-        quick: whether these are of the short run.
     """
     scenarios = {each.name: each for each in SCENARIOS}
-    told = [(scenarios[each.scenario], each, _scored(each)) for each in results]
-    settings = len(FULL.gogc) * len(FULL.limits)
-    parts = [_INTRODUCTION.format(origin=origin, settings=settings, near=NEAR - 1)]
-    if quick:
+    told = [_told(scenarios[each.scenario], each) for each in results]
+    introduction = _INTRODUCTION.format(
+        origin=origin,
+        settings=len(extent.gogc) * len(extent.limits),
+        rest=_rest(extent),
+        compared=1 - extent.whole.rest_from / extent.whole.windows,
+        durations=_durations(),
+        near=NEAR - 1,
+    )
+    parts = [introduction]
+    if not extent.race.rounds:
         parts.append("This is the short run (`make bench-quick`): a look, not a measurement.\n")
     parts.append(_summary(told))
-    parts.extend(_scenario(*each) for each in told)
+    parts.extend(_scenario(each) for each in told)
     parts.append(_predictions(told))
     parts.append(_controller(costs))
     return "\n".join(part for part in parts if part)
 
 
-def _scored(result: Result) -> list[Score]:
+def _told(scenario: Scenario, result: Result) -> _Told:
     static = [lane for lane in result.race if lane.name.startswith("static-")]
     oracle = next(iter(best(static, 1)), None)
     if oracle is None:
         raise RuntimeError(f"{result.scenario}: no static setting lived through the race")
-    return scores(result.race, oracle, result.window_seconds)
+    return _Told(scenario, result, scores(result.race, oracle, result.window_seconds), oracle)
 
 
-def _summary(told: Sequence[tuple[Scenario, Result, list[Score]]]) -> str:
+def _rest(extent: Extent) -> str:
+    minutes = extent.race.rest_from * WINDOW_SECONDS / 60
+    if not extent.race.rounds:
+        return f"*At rest* is what follows after {minutes:g} minutes."
+    return (
+        f"After {minutes:g} minutes all should be *at rest*. Later all pods are replaced, "
+        f"{extent.race.rounds} times; the figures at rest\nare the median of these "
+        f"{extent.race.rounds + 1} repeats, with the least and the greatest in brackets."
+    )
+
+
+def _durations() -> str:
+    """The bench's durations beside the defaults, as they are written in a configuration."""
+    defaults = Settings().model_dump(mode="json", by_alias=True)
+    profiles = OPERATOR_SETTINGS["profiles"]
+    told = [
+        (name, OPERATOR_SETTINGS[name], defaults[name])
+        for name in ("interval", "rateWindow", "warmUp")
+    ]
+    told += [
+        (f"cooldown ({name})", own["cooldown"], defaults["profiles"][name]["cooldown"])
+        for name, own in profiles.items()
+    ]
+    return ", ".join(f"{name} {own} (default {default})" for name, own, default in told)
+
+
+def _summary(told: Sequence[_Told]) -> str:
     rows = []
-    for scenario, _, all_scores in told:
-        found = {each.lane.name: each for each in all_scores}
-        names = (DEFAULT, "automemlimit", "limit-only", "gctuner", CRITICAL, NORMAL, LIVE)
-        missed = [each.text for each in goals(scenario, all_scores) if not each.met]
+    for each in told:
+        found = {score.lane.name: score for score in each.scores}
+        missed = [goal.text for goal in goals(each.scenario, each.scores) if not goal.met]
         rows.append(
             [
-                f"[{scenario.name}](#{scenario.name})",
-                *(_ratio(found[name].ratio if name in found else None) for name in names),
+                f"[{each.scenario.name}](#{each.scenario.name})",
+                *(_ratio(found[name].ratio if name in found else None) for name in _COLUMNS),
                 "; ".join(missed) or "all met",
             ]
         )
-    header = [
-        "scenario",
-        "default",
-        "automemlimit",
-        "GOGC=off",
-        "gctuner",
-        "critical",
-        "normal",
-        "live",
-        "goals missed",
-    ]
+    header = ["scenario", *_COLUMNS.values(), "goals missed"]
     text = "CPU per request at rest, by the oracle's; less is better.\n\n"
     return f"## At a glance\n\n{text}{_table(header, rows)}"
 
 
-def _scenario(scenario: Scenario, result: Result, all_scores: Sequence[Score]) -> str:
-    oracle = next(each for each in all_scores if each.ratio == 1.0)
+def _scenario(told: _Told) -> str:
+    scenario, result = told.scenario, told.result
     header = [
         "contender",
         "CPU a request, ms",
@@ -117,13 +166,13 @@ def _scenario(scenario: Scenario, result: Result, all_scores: Sequence[Score]) -
         "near the oracle",
         "regret",
     ]
-    rows = [_row(each, is_oracle=each is oracle) for each in all_scores]
+    rows = [_row(each, is_oracle=each.lane is told.oracle) for each in told.scores]
     busy = median(each.machine_busy for each in result.race[0].windows)
     facts = (
         f"{scenario.service.capitalize()}; {scenario.load}. Container {scenario.memory_mib} MiB. "
         f"The machine was {busy:.0%} busy.\n"
     )
-    parts = [f"## {scenario.name}\n", facts, _table(header, rows), _chart(result, oracle.lane)]
+    parts = [f"## {scenario.name}\n", facts, _table(header, rows), _chart(told)]
     decisions = [
         f"- {lane.title}: {lane.decision}" for lane in result.race if lane.decision is not None
     ]
@@ -152,42 +201,32 @@ def _row(score: Score, *, is_oracle: bool) -> list[str]:
     ]
 
 
-def _chart(result: Result, oracle: Lane) -> str:
-    """CPU per request over time of the default, the oracle, and gc-tuner's two channels."""
+def _chart(told: _Told) -> str:
+    """CPU per request over time of the default, the oracle, and gc-tuner's two channels.
+
+    A chart has no gaps: a window that one of them has no figure for is left out.
+    """
+    result = told.result
     lanes = {lane.name: lane for lane in result.race}
-    shown = [lanes[DEFAULT], oracle, lanes[NORMAL], lanes[LIVE]]
+    shown = [lanes[DEFAULT], told.oracle, lanes[NORMAL], lanes[LIVE]]
+    windows = zip(*([each.cost for each in lane.windows] for lane in shown), strict=True)
+    whole = [(index, costs) for index, costs in enumerate(windows, start=1) if None not in costs]
+    minutes = ", ".join(f"{index * result.window_seconds / 60:g}" for index, _ in whole)
     lines = [
-        "    line ["
-        + ", ".join(f"{1000 * (each.cost or 0.0):.3f}" for each in _together(lane, shown))
-        + "]"
-        for lane in shown
-    ]
-    ticks = [
-        f"{(index + 1) * result.window_seconds / 60:g}"
-        for index, kept in enumerate(_measured(shown))
-        if kept
+        f"    line [{', '.join(_number(1000 * cost, 3) for cost in line if cost is not None)}]"
+        for line in zip(*(costs for _, costs in whole), strict=True)
     ]
     return "\n".join(
         [
             "```mermaid",
             "xychart-beta",
             f'    title "{result.scenario}: CPU a request, ms"',
-            f'    x-axis "minutes" [{", ".join(ticks)}]',
+            f'    x-axis "minutes" [{minutes}]',
             *lines,
             "```",
             "In this order: Go's default, the oracle, gc-tuner normal, gc-tuner live.\n",
         ]
     )
-
-
-def _measured(lanes: Sequence[Lane]) -> list[bool]:
-    """Whether each window was measured in all lanes: a chart has no gaps."""
-    windows = zip(*(lane.windows for lane in lanes), strict=True)
-    return [all(each.cost is not None for each in window) for window in windows]
-
-
-def _together(lane: Lane, lanes: Sequence[Lane]) -> Iterator[Window]:
-    return (each for each, kept in zip(lane.windows, _measured(lanes), strict=True) if kept)
 
 
 def _grid(result: Result) -> str:
@@ -203,10 +242,10 @@ def _grid(result: Result) -> str:
     return f"<details><summary>The grid</summary>\n\n{table}\n</details>\n"
 
 
-def _predictions(told: Sequence[tuple[Scenario, Result, list[Score]]]) -> str:
+def _predictions(told: Sequence[_Told]) -> str:
     rows, errors = [], []
-    for scenario, result, _ in told:
-        for lane in result.race:
+    for scenario, race in ((each.scenario, each.result.race) for each in told):
+        for lane in race:
             for each in lane.predictions:
                 error = None if each.measured is None else each.predicted - each.measured
                 if error is not None:
@@ -228,7 +267,8 @@ def _predictions(told: Sequence[tuple[Scenario, Result, list[Score]]]) -> str:
     said = f"Median error {100 * median(errors):.1f} percentage points of CPU" if errors else ""
     return (
         "## Predictions\n\nThe saving of CPU that was foretold of every change that was judged, "
-        f"and what was measured. {said}; 10 are allowed.\n\n{_table(header, rows)}"
+        f"and what was measured. {said}; {100 * PREDICTION_ERROR:g} are allowed.\n\n"
+        f"{_table(header, rows)}"
     )
 
 
@@ -263,7 +303,10 @@ def _controller(costs: Sequence[Cost]) -> str:
     return (
         "## What gc-tuner itself costs\n\nA fleet at rest, two pods a workload, at the production "
         "interval of 15 s, on a real API server; the pods are kwok's, and a server that answers as "
-        f"Prometheus stands in for it.\n\n{_table(header, rows)}"
+        f"Prometheus stands in for it.\n\n{_table(header, rows)}\n"
+        + "".join(
+            f"- {each.text}: {'met' if each.met else '**missed**'}\n" for each in fleet_goals(costs)
+        )
     )
 
 

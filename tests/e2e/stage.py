@@ -197,8 +197,7 @@ class Tenant:
 
     def revision(self) -> int:
         """Return how many pod templates there were, each of them a rollout."""
-        annotations = self.deployment()["metadata"]["annotations"]
-        return int(annotations["deployment.kubernetes.io/revision"])
+        return self.cluster.revision(self.namespace, SERVICE)
 
     def fields(self, manager: str, name: str = SERVICE) -> set[str]:
         """Return what a field manager owns of a workload's spec, as paths."""

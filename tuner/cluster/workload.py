@@ -105,8 +105,6 @@ _DECODERS: Mapping[Kind, _Decoder] = {
     Kind.DEPLOYMENT: msgspec.json.Decoder(_Deployment),
     Kind.STATEFUL_SET: msgspec.json.Decoder(_StatefulSet),
 }
-
-
 _TEMPLATE = msgspec.json.Decoder(_Template)
 _ANY = msgspec.json.Decoder()
 

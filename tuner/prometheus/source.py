@@ -3,8 +3,9 @@
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 
 from prometheus_api_client import PrometheusConnect
 from urllib3.util.retry import Retry
@@ -14,7 +15,7 @@ from tuner.model.reading import ContainerKey, Quantity, Readings
 from tuner.model.workload import Kind, WorkloadKey
 from tuner.prometheus.access import Access
 from tuner.prometheus.metric_names import MetricNames
-from tuner.prometheus.queries import ALERTS, COVERAGE, COVERED, GO_VERSIONS, Query, queries
+from tuner.prometheus.queries import ALERTS, COVERAGE, COVERED, GO_VERSIONS, queries
 from tuner.prometheus.session import PrometheusSession, Series, Vector
 
 _KINDS = {kind.value: kind for kind in Kind}
@@ -94,7 +95,8 @@ class PrometheusSource:
         versions: Mapping[ContainerKey, float] = {}
         while answers:  # each is let go before the next one is decoded
             name, answer = answers.popitem()
-            series = _decoded(name, answer)
+            with _about(name):
+                series = answer.series()
             if name == ALERTS:
                 alerts = self._alerts(series)
             elif name == GO_VERSIONS:
@@ -117,7 +119,10 @@ class PrometheusSource:
         self.queries_sent += len(futures)
         try:
             done, late = wait(futures, self._timeout_seconds, return_when=FIRST_EXCEPTION)
-            answers = {futures[each].name: _answer(each, futures[each]) for each in done}
+            answers = {}
+            for each in done:
+                with _about(futures[each].name):
+                    answers[futures[each].name] = each.result()
             if late:
                 raise SourceError(
                     "timeout",
@@ -197,18 +202,13 @@ def _unknown_first(release: float | None) -> float:
     return -math.inf if release is None else release
 
 
-def _answer(future: Future[Vector], query: Query) -> Vector:
+@contextmanager
+def _about(query: str) -> Iterator[None]:
+    """Name the query in whatever goes wrong with its answer."""
     try:
-        return future.result()
+        yield
     except SourceError as error:
-        raise SourceError(error.cause, f"{query.name}: {error}") from error
-
-
-def _decoded(name: str, answer: Vector) -> list[Series]:
-    try:
-        return answer.series()
-    except SourceError as error:
-        raise SourceError(error.cause, f"{name}: {error}") from error
+        raise SourceError(error.cause, f"{query}: {error}") from error
 
 
 def _covered(

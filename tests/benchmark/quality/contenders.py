@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from tests.benchmark.quality.scenarios import Scenario
 
 DEFAULT = "default"
+AUTOMEMLIMIT = "automemlimit"
+LIMIT_ONLY = "limit-only"
+GCTUNER = "gctuner"
 CRITICAL = "gc-tuner-critical"
 NORMAL = "gc-tuner-normal"
 LIVE = "gc-tuner-live"
@@ -45,23 +48,23 @@ class Contender:
 def alternatives(scenario: Scenario) -> tuple[Contender, ...]:
     """What people use today."""
     limit = {"MEMORY_LIMIT_BYTES": str(scenario.memory_bytes)}
-    automemlimit = {**limit, "IN_PROCESS_TUNER": "automemlimit"}
+    automemlimit = {**limit, "IN_PROCESS_TUNER": AUTOMEMLIMIT}
     return (
         Contender(name=DEFAULT, title="Go's default"),
         Contender(
-            name="automemlimit",
+            name=AUTOMEMLIMIT,
             title="GOGC=100, automemlimit 90 %",
             environment=automemlimit,
         ),
         Contender(
-            name="limit-only",
+            name=LIMIT_ONLY,
             title="GOGC=off, automemlimit 90 %",
             environment={**automemlimit, GOGC: "off"},
         ),
         Contender(
-            name="gctuner",
+            name=GCTUNER,
             title="gctuner 70 %",
-            environment={**limit, "IN_PROCESS_TUNER": "gctuner"},
+            environment={**limit, "IN_PROCESS_TUNER": GCTUNER},
         ),
     )
 

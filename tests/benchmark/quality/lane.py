@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tuner.model.trial import Outcome
 
 
@@ -40,9 +42,18 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def cost(self) -> float | None:
         """CPU seconds per request; None where nothing was done or measured."""
-        if self.cpu_seconds is None or not self.done:
+        return cost((self,))
+
+
+def cost(windows: Iterable[Window]) -> float | None:
+    """CPU seconds per request over some windows; None where one was not measured."""
+    used, done = 0.0, 0.0
+    for each in windows:
+        if each.cpu_seconds is None or each.done is None:
             return None
-        return self.cpu_seconds / self.done
+        used += each.cpu_seconds
+        done += each.done
+    return used / done if done else None
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,7 +35,7 @@ SCRAPED_SECONDS = 2.0
 """After the end, until Prometheus has seen it."""
 NOT_SET = 1e18
 """GOGC and GOMEMLIMIT from which on the runtime means: off."""
-OPERATOR_SETTINGS = {
+OPERATOR_SETTINGS: Mapping[str, Any] = {
     "interval": "2s",
     "rateWindow": "10s",
     "warmUp": "10s",
@@ -283,17 +283,12 @@ class _Course:
                 title=each.title,
                 windows=windows[each.name],
                 oom_kills=kills.get(each.name, 0),
-                restarts=self._revision(each) - 1,
+                restarts=self.cluster.revision(self.namespace, each.name) - 1,
                 predictions=[Prediction.of(found) for found in outcomes[each.name].values()],
                 decision=_decision(records.get(each.name, {})),
             )
             for each in self.contenders
         ]
-
-    def _revision(self, contender: Contender) -> int:
-        where = ("--namespace", self.namespace)
-        deployment = self.cluster.get(f"deployment/{contender.name}", *where)
-        return int(deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"])
 
 
 def _machine_time() -> tuple[float, float]:

@@ -6,7 +6,7 @@ who tune it. Sizes are such that ten of a kind run beside each other on two core
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -62,23 +62,21 @@ def _heap(
     }
 
 
-_INDEX = _heap("32Mi", "1Mi")
+_STEADY = Scenario(
+    name="steady",
+    service="large pointer-rich heap",
+    load="steady",
+    environment=_heap("32Mi", "1Mi"),
+    memory_mib=320,
+    schedule="constant:40",
+)
 
 SCENARIOS = (
-    Scenario(
-        name="steady",
-        service="large pointer-rich heap",
-        load="steady",
-        environment=_INDEX,
-        memory_mib=320,
-        schedule="constant:40",
-    ),
-    Scenario(
+    _STEADY,
+    replace(
+        _STEADY,
         name="step",
-        service="large pointer-rich heap",
         load="step to twice the rate",
-        environment=_INDEX,
-        memory_mib=320,
         schedule="step:22@0s,44@150s",
         rest="constant:44",
     ),
@@ -100,47 +98,41 @@ SCENARIOS = (
         rest="constant:75",
         gc_matters=False,
     ),
-    Scenario(
+    replace(
+        _STEADY,
         name="tight",
         service="memory tight to the limit",
-        load="steady",
         environment=_heap("96Mi", "1Mi"),
         memory_mib=224,
         schedule="constant:30",
     ),
-    Scenario(
+    replace(
+        _STEADY,
         name="quiet",
         service="low traffic",
-        load="steady",
         environment=_heap("32Mi", "256Ki"),
-        memory_mib=320,
         schedule="constant:2",
         gc_matters=False,
     ),
-    Scenario(
+    replace(
+        _STEADY,
         name="batch",
         service="batch without requests",
-        load="steady",
-        environment={**_INDEX, "BATCH_RATE": "40"},
-        memory_mib=320,
+        environment={**_STEADY.environment, "BATCH_RATE": "40"},
         schedule=None,
     ),
-    Scenario(
+    replace(
+        _STEADY,
         name="swing",
-        service="large pointer-rich heap",
         load="live heap that varies by a factor of 5",
         environment=_heap("16Mi", "1Mi", LIVE_HEAP_SWING="5:3m"),
-        memory_mib=320,
-        schedule="constant:40",
         whole=True,
     ),
-    Scenario(
+    replace(
+        _STEADY,
         name="leak",
-        service="large pointer-rich heap",
         load="slow leak",
         environment=_heap("16Mi", "1Mi", LEAK_BYTES_PER_REQUEST="8Ki"),
-        memory_mib=320,
-        schedule="constant:40",
         whole=True,
     ),
 )

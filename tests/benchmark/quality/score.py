@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from tests.benchmark.quality.lane import cost
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -52,17 +54,6 @@ def repeats(lane: Lane) -> dict[int, float]:
         number: cost(each for each in lane.windows if each.repeat == number) for number in numbers
     }
     return {number: value for number, value in sorted(found.items()) if value is not None}
-
-
-def cost(windows: Iterable[Window]) -> float | None:
-    """CPU seconds per request over some windows; None where one was not measured."""
-    used, done = 0.0, 0.0
-    for each in windows:
-        if each.cpu_seconds is None or each.done is None:
-            return None
-        used += each.cpu_seconds
-        done += each.done
-    return used / done if done else None
 
 
 def at_rest(lane: Lane) -> float | None:

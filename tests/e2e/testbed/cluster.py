@@ -308,6 +308,15 @@ class Cluster:
         content: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "--output", "json"))
         return content
 
+    def revision(self, namespace: str, deployment: str) -> int:
+        """Return how many pod templates a Deployment has had, each of them a rollout.
+
+        Raises:
+            KubectlError: there is none.
+        """
+        found = self.get(f"deployment/{deployment}", "--namespace", namespace)
+        return int(found["metadata"]["annotations"]["deployment.kubernetes.io/revision"])
+
     def create_namespace(self, name: str, labels: Mapping[str, str] | None = None) -> None:
         """Create a namespace and wait until pods can be made in it.
 

@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.benchmark.controller.measure import Cost
 from tests.benchmark.quality.lane import Lane, Prediction, Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+COST = Cost(
+    workloads=1000,
+    pods=2000,
+    start_seconds=2.04,
+    record_seconds=60.0,
+    tick_seconds=0.8,
+    tick_cpu_seconds=1.1,
+    first_tick_seconds=1.0,
+    resident_bytes=140_000_000,
+    resident_peak_bytes=150_000_000,
+    queries_per_tick=10.0,
+    reads_per_tick=2.0,
+    writes_per_tick=0.0,
+    decisions={},
+)
 
 
 def window(

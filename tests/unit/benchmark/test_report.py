@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from tests.benchmark.controller.measure import Cost
 from tests.benchmark.quality.lane import Prediction
-from tests.benchmark.quality.run import Result
+from tests.benchmark.quality.run import FULL, QUICK, Result
 from tests.benchmark.report import page
-from tests.unit.benchmark.lanes import lane
+from tests.unit.benchmark.lanes import COST, lane
 from tests.unit.benchmark.test_store import HERE
 
 REST = [None, 0, 1]
@@ -43,7 +42,7 @@ def _rows(text: str, first: str) -> list[list[str]]:
 
 
 def test_a_scenario_is_told_at_a_glance_and_in_full() -> None:
-    text = page(HERE, [RESULT], [])
+    text = page(HERE, FULL, [RESULT], [])
     (glance,) = _rows(text, "[steady](#steady)")
     assert glance[1:8] == ["1.500", "1.500", "-", "1.250", "1.010", "1.250", "1.010"]
     assert "normal: 1.25 of the oracle, 1.05 asked" in glance[8]
@@ -57,7 +56,7 @@ def test_a_scenario_is_told_at_a_glance_and_in_full() -> None:
 
 
 def test_predictions_are_told_with_their_median_error() -> None:
-    text = page(HERE, [RESULT], [])
+    text = page(HERE, FULL, [RESULT], [])
     assert "Median error 3.0 percentage points" in text
     ((*_, foretold, measured, verdict),) = [
         row for row in _rows(text, "steady") if "GOGC 100 -> 200" in row
@@ -66,32 +65,27 @@ def test_predictions_are_told_with_their_median_error() -> None:
 
 
 def test_what_was_not_measured_is_left_out() -> None:
-    text = page(HERE, [], [])
+    text = page(HERE, FULL, [], [])
     assert "## Predictions" not in text
     assert "## What gc-tuner itself costs" not in text
 
 
 def test_the_controllers_cost_is_told_by_size() -> None:
-    cost = Cost(
-        workloads=1000,
-        pods=2000,
-        start_seconds=2.04,
-        record_seconds=60.0,
-        tick_seconds=0.8,
-        tick_cpu_seconds=1.1,
-        first_tick_seconds=1.0,
-        resident_bytes=140_000_000,
-        resident_peak_bytes=150_000_000,
-        queries_per_tick=10.0,
-        reads_per_tick=2.0,
-        writes_per_tick=0.0,
-        decisions={},
-    )
-    ((_, *figures),) = _rows(page(HERE, [], [cost]), "1,000")
+    ((_, *figures),) = _rows(page(HERE, FULL, [], [COST]), "1,000")
     assert figures == ["0.80", "1.10", "140", "150", "10.0", "2.0", "0.0", "2.0"]
 
 
 def test_machine_and_commit_are_named() -> None:
-    assert "2 x a processor, 24 GiB, Linux 6, go1.26.8, Python 3.11.2, commit 0123456789ab" in page(
-        HERE, [], []
-    )
+    text = page(HERE, FULL, [], [])
+    machine = "2 x a processor, 24 GiB, Linux 6, go1.26.8, Python 3.11.2, commit 0123456789ab"
+    assert machine in text
+
+
+def test_how_it_was_measured_is_told_as_it_was() -> None:
+    text = page(HERE, FULL, [], [])
+    assert "a grid of 12 static" in text
+    assert "rateWindow 10s (default 1m)" in text
+    assert "short run" not in text
+    quick = page(HERE, QUICK, [], [])
+    assert "a grid of 3 static" in quick
+    assert "This is the short run" in quick
