@@ -42,7 +42,7 @@ from tuner.model.happening import Happening, SourceLost, TickFailed
 from tuner.overrides.document import read_document
 from tuner.overrides.source import BookOverrides
 from tuner.ports import Actuator, Inventory, Observer, Overrides, Records
-from tuner.prometheus import Access, PrometheusSource, Vector, connect
+from tuner.prometheus import PROBE, Access, PrometheusSource, Vector, connect
 from tuner.settings import LogFormat, Settings
 from tuner.shadow import ShadowActuator, ShadowRecords
 from tuner.version import VERSION
@@ -115,8 +115,8 @@ def check_prometheus(access: Access, log: FilteringBoundLogger) -> None:
     """
     with closing(connect(access)) as client:
         try:
-            answer: Vector = client.custom_query("vector(1)")
-            answer.series()
+            answer: Vector = client.custom_query(PROBE)
+            list(answer.series())
         except SourceError as error:
             if _lasts(error):
                 raise ConfigError(

@@ -2,11 +2,12 @@
 
 from tuner.prometheus.access import Access
 from tuner.prometheus.metric_names import MetricNames
-from tuner.prometheus.queries import Query, check, check_selector, queries
+from tuner.prometheus.queries import PROBE, Query, check, check_selector, queries
 from tuner.prometheus.session import Vector
 from tuner.prometheus.source import PrometheusSource, connect
 
 __all__ = [
+    "PROBE",
     "Access",
     "MetricNames",
     "PrometheusSource",

@@ -135,6 +135,9 @@ COVERAGE = "coverage"
 GO_VERSIONS = "Go versions"
 ALERTS = "alerts"
 
+PROBE = "vector(1)"
+"""PromQL that any Prometheus answers, whatever it scrapes."""
+
 COVERED = (
     Quantity.PODS,
     Quantity.GC_CPU_CORES,

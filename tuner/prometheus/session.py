@@ -17,6 +17,7 @@ vector, everything else is a `SourceError` with one of these causes:
 ========================  ====================================================================
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from string import ascii_letters, digits
 from typing import Any, Literal
@@ -48,7 +49,7 @@ class Series(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Vector(msgspec.Struct):
-    result: list[Series]
+    result: list[msgspec.Raw]
     result_type: Literal["vector"] = msgspec.field(name="resultType")
 
 
@@ -65,23 +66,28 @@ class _Answer(msgspec.Struct):
 
 
 _VECTOR = msgspec.json.Decoder(_Vector)
+_SERIES = msgspec.json.Decoder(Series)
 _ANSWER = msgspec.json.Decoder(_Answer)
 
 
 class Vector:
-    """The series of a good answer, not decoded yet: decoded they take many times the memory."""
+    """The series of a good answer, decoded as they are asked for.
+
+    All at once they take many times the memory of their text.
+    """
 
     def __init__(self, data: msgspec.Raw) -> None:
         self._data = data
 
-    def series(self) -> list[Series]:
-        """Decode them.
+    def series(self) -> Iterator[Series]:
+        """Decode one after another.
 
         Raises:
-            SourceError: They are no vector of samples.
+            SourceError: They are no vector of samples; told where the first that is none is met.
         """
         try:
-            return _VECTOR.decode(self._data).result
+            for each in _VECTOR.decode(self._data).result:
+                yield _SERIES.decode(each)
         except _UNDECODABLE as error:
             raise SourceError("malformed", f"no vector: {error}") from error
 

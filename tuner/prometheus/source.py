@@ -96,13 +96,12 @@ class PrometheusSource:
         while answers:  # each is let go before the next one is decoded
             name, answer = answers.popitem()
             with _about(name):
-                series = answer.series()
-            if name == ALERTS:
-                alerts = self._alerts(series)
-            elif name == GO_VERSIONS:
-                versions = self._go_versions(series)
-            else:
-                self._add(series, coverage if name == COVERAGE else figures)
+                if name == ALERTS:
+                    alerts = self._alerts(answer.series())
+                elif name == GO_VERSIONS:
+                    versions = self._go_versions(answer.series())
+                else:
+                    self._add(answer.series(), coverage if name == COVERAGE else figures)
         for key, version in versions.items():
             figures.setdefault(key, {})[Quantity.GO_VERSION] = version
         covered = {key: _covered(figures[key], coverage.get(key, {})) for key in figures}

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 from tests.benchmark.controller.names import CONTAINER, namespace, workload
 from tuner.model.reading import Quantity
 from tuner.prometheus.metric_names import MetricNames
-from tuner.prometheus.queries import queries
+from tuner.prometheus.queries import PROBE, queries
 from tuner.simulation import Service, SimulatedCluster
 from tuner.simulation.source import PlantSource
 from tuner.simulation.streams import constant
@@ -86,7 +86,8 @@ class Answers:
         asked = queries(
             MetricNames(), rate_window_seconds=WINDOW_SECONDS, warm_up_seconds=WINDOW_SECONDS
         )
-        self._made = {each.text: self._answer(each.text) for each in asked}
+        texts = (PROBE, *(each.text for each in asked))
+        self._made = {text: self._answer(text) for text in texts}
 
     def to(self, query: str) -> bytes:
         """Answer a query.

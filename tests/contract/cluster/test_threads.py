@@ -35,7 +35,7 @@ def read():
     decoded(asked, b'{"type": "ADDED", "object": {}}', reflector._EVENT)
     refusal(asked, 500, b'{"message": "no"}')
     workload.read_workload(Kind.DEPLOYMENT, deployment)
-    session._vector(vector).series()
+    list(session._vector(vector).series())
     try:
         record_of({"mode": "auto"})
     except ValueError:
