@@ -83,7 +83,7 @@ def signals(**changes: Any) -> Signals:  # noqa: ANN401  # as policy
         gc_share_source=Source.MEASURED,
         marked_bytes_per_second=400.0 * MIB,
         cycles_per_second=2.0,
-        cycles_in_window=120.0,
+        cycles_seen=120.0,
         allocated_bytes_per_second=400.0 * MIB,
         live_bytes=100.0 * MIB,
         live_source=Source.MEASURED,

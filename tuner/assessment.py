@@ -14,7 +14,7 @@ from tuner.control.danger import danger_of, killed_since
 from tuner.control.latency import Seen
 from tuner.control.memory_limit import in_words, parse, text
 from tuner.control.prediction import predict
-from tuner.control.propose import Terms
+from tuner.control.propose import CYCLES_FOR_A_SHARE, Terms
 from tuner.control.states import Advanced, States, advance_loops
 from tuner.control.tier import tier_of
 from tuner.guards import decide, mode_of
@@ -36,7 +36,7 @@ from tuner.model.signals import Signals
 from tuner.model.trial import Change, Outcome, Phase, Setting, Trial
 from tuner.model.workload import GOGC, GOMEMLIMIT, Container, Mode, Rollout, Workload
 from tuner.signals import choose_container, derive
-from tuner.verification import View, Windows, advance, learn_kill, level, observe
+from tuner.verification import View, Windows, advance, learn_kill, level, observe, pooled
 from tuner.verification.learning import ALPHA_HIGHEST, ALPHA_LOWEST
 
 LIMIT_SINCE = 1_019_000
@@ -135,10 +135,17 @@ def assess(
         young = subject.reason is Reason.WARMING_UP
         answer = _Answer((trial_running(trial) if young else None) or subject)
     else:
+        *windows, now = pooled(
+            (*kept.windows.signals, subject.signals),
+            fewest_cycles=CYCLES_FOR_A_SHARE,
+            timing=policy.timing,
+            most=policy.trial.windows,
+        )
+        subject = replace(subject, signals=now)
         record = _with_kills(subject, record or _blank(mode), policy.law)
         loops = _advanced(subject, record, kept, source.at, policy)
         kept = replace(kept, states=loops.states)
-        given = _Given(mode, record, source, policy, override)
+        given = _Given(mode, record, source, policy, override, tuple(windows))
         answer = _decided(subject, given, kept, loops)
     assessment = _assessment(workload, record, mode, answer)
     if answer.admission is None:
@@ -191,6 +198,7 @@ class _Given:
     source: SourceState
     policy: Policy
     override: Override
+    windows: tuple[Signals, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +345,7 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
         mode=given.mode,
         signals=signals,
         record=given.record,
-        windows=kept.windows.signals,
+        windows=given.windows,
         source_steady_seconds=given.source.steady_seconds,
         profile=profile,
         policy=policy,

@@ -29,8 +29,6 @@ _WARM_UP_SECONDS = 100.0
 _HOUR_SECONDS = 3600.0
 _MIDDLE_AGE_SECONDS = 300.0
 """Past warm-up and window, but not past the ten minutes of the smallest heap."""
-_LOW_HEAP_SECONDS = 2.0
-"""How long the made-up heaps are small at first."""
 
 _MIB = 2.0**20
 _GAUGES = {
@@ -112,9 +110,9 @@ class _Pod:
     def with_rates(self, rates: Mapping[str, float]) -> _Pod:
         return replace(self, rates={**self.rates, **rates})
 
-    def exposition(self, began: float, now: float) -> str:
+    def exposition(self, began: float, now: float, *, grown: bool) -> str:
         figures = dict(self.gauges)
-        if now - began < _LOW_HEAP_SECONDS and "go_memstats_heap_alloc_bytes" in figures:
+        if not grown and "go_memstats_heap_alloc_bytes" in figures:
             figures["go_memstats_heap_alloc_bytes"] = 90 * _MIB
         if self.release is not None:
             figures[f'go_info{{version="{self.release}"}}'] = 1.0
@@ -224,6 +222,8 @@ class _Services:
     def __init__(self) -> None:
         self.began = time.time()
         self.dead: set[str] = set()
+        self.grown = False
+        """Whether the made-up heaps have grown; they are small at first."""
         services = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -258,7 +258,7 @@ class _Services:
             return _ALERTS
         name = path.removeprefix("/pods/")
         pods = [pod for pod in _PODS if pod.name == name and name not in self.dead]
-        return pods[0].exposition(self.began, time.time()) if pods else None
+        return pods[0].exposition(self.began, time.time(), grown=self.grown) if pods else None
 
     def scrape_configs(self) -> list[dict[str, Any]]:
         configs = [
@@ -290,8 +290,12 @@ class _Services:
             }
             for each in loose
         ]
-        static.append({"targets": [self.address], "labels": {"__metrics_path__": "/alerts"}})
-        return [*configs, {"job_name": "loose", "static_configs": static}]
+        alerts = [{"targets": [self.address], "labels": {"__metrics_path__": "/alerts"}}]
+        return [
+            *configs,
+            {"job_name": "loose", "static_configs": static},
+            {"job_name": "alerts", "static_configs": alerts},
+        ]
 
 
 @dataclass(frozen=True)
@@ -338,10 +342,16 @@ def scene(
     with services.serving():
         prometheus.start()
         try:
-            full = _LOW_HEAP_SECONDS + _WINDOW_SECONDS + 2 * _SCRAPE_SECONDS
+            configs = services.scrape_configs()
+            targets = sum(len(each["static_configs"]) for each in configs)
+            jobs = "|".join(each["job_name"] for each in configs)
+            up = f'sum(up{{job=~"{jobs}"}})'
             wait_for(
-                lambda: time.time() - services.began > full, 60, "a full window of good samples"
+                lambda: list(prometheus.query(up).values()) == [targets], 60, "a scrape of all"
             )
+            services.grown = True
+            grown_at, full = time.time(), _WINDOW_SECONDS + 2 * _SCRAPE_SECONDS
+            wait_for(lambda: time.time() - grown_at > full, 60, "a full window of good samples")
             yield _Scene(services, prometheus, source)
         finally:
             source.close()

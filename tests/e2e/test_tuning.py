@@ -59,7 +59,7 @@ def test_a_busy_service_is_tuned_to_rest_and_spends_at_least_15_percent_less(
 ) -> None:
     tenant, operator = tuning.tenant, tuning.operator
     cluster = tenant.cluster
-    cluster.wait_for(lambda: _at_rest(operator), 420, "the loop at rest")
+    cluster.wait_for(lambda: _at_rest(operator), 600, "the loop at rest")
     rested_at = datetime.now(tz=UTC)
     record = operator.record(SERVICE)
 

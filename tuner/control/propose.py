@@ -17,7 +17,7 @@ from tuner.model.signals import Signals
 from tuner.model.tuning import Ceiling, Limit
 
 CYCLES_FOR_A_SHARE = 3
-"""Fewest GC cycles per pod in a rate window that make a GC share."""
+"""Fewest GC cycles per pod that make a GC share."""
 GOGC_LEAST = 25
 """No ceiling takes GOGC below this: collecting costs four times the default's CPU there, and what
 is missing is memory."""
@@ -138,11 +138,11 @@ def _untunable(signals: Signals, terms: Terms) -> Hold | None:
             f"{signals.cycles_per_second * 60:.2g} GC cycles a minute per pod: "
             "GC does not matter here",
         )
-    if signals.cycles_in_window < CYCLES_FOR_A_SHARE:
+    if signals.cycles_seen < CYCLES_FOR_A_SHARE:
         return Hold(
             Reason.FEW_CYCLES,
-            f"{signals.cycles_in_window:.1f} GC cycles per pod in a rate window, "
-            f"{CYCLES_FOR_A_SHARE} are needed to tell what they cost",
+            f"{signals.cycles_seen:.1f} GC cycles per pod in the rate windows so "
+            f"far, {CYCLES_FOR_A_SHARE} are needed to tell what they cost",
         )
     return None
 

@@ -36,8 +36,8 @@ class Signals:
     """GC cycles/s times live heap, sum over pods."""
     cycles_per_second: float
     """GC cycles/s, mean over pods."""
-    cycles_in_window: float
-    """GC cycles in the rate window, mean over pods: few of them make no GC share."""
+    cycles_seen: float
+    """GC cycles behind what is said here of GC, mean over pods: few of them make no GC share."""
     allocated_bytes_per_second: float
     """Sum over pods."""
     live_bytes: float

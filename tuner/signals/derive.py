@@ -165,7 +165,7 @@ def _signals(
         gc_share_source=share_source,
         marked_bytes_per_second=reading[Quantity.MARKED_BYTES_PER_SECOND],
         cycles_per_second=cycles_per_second,
-        cycles_in_window=cycles_per_second * timing.rate_window_seconds,
+        cycles_seen=cycles_per_second * timing.rate_window_seconds,
         allocated_bytes_per_second=reading[Quantity.ALLOCATED_BYTES_PER_SECOND],
         live_bytes=live,
         live_source=live_source,

@@ -9,7 +9,7 @@ from tuner.verification.progress import (
     found_patched,
     patched,
 )
-from tuner.verification.windows import Windows, level, observe
+from tuner.verification.windows import Windows, level, observe, pooled
 
 __all__ = [
     "Progress",
@@ -22,4 +22,5 @@ __all__ = [
     "level",
     "observe",
     "patched",
+    "pooled",
 ]

@@ -1,10 +1,10 @@
 """Rate windows observed at one setting: what a trial's two sides are made of."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from statistics import median
+from dataclasses import dataclass, replace
+from statistics import fmean, median
 
-from tuner.model.policy import LatencyQuantile
+from tuner.model.policy import LatencyQuantile, Timing
 from tuner.model.signals import Signals, Source
 from tuner.model.trial import Level, Spread
 
@@ -49,6 +49,54 @@ def observe(
         if passed < ALMOST * rate_window_seconds:
             return windows
     return Windows(setting, (*windows.signals, signals)[-keep:])
+
+
+def pooled(
+    seen: Sequence[Signals], *, fewest_cycles: float, timing: Timing, most: int
+) -> tuple[Signals, ...]:
+    """The same figures, with what GC costs averaged where a rate window has too few cycles to tell.
+
+    A large heap may be collected every half minute, and cost much. Each takes in the windows before
+    it that share no time with it, one by one, until there are enough cycles; a gap ends that: who
+    knows how often it collected meanwhile.
+
+    Args:
+        seen: Oldest first.
+        fewest_cycles: Per pod, that make a GC share.
+        timing: How long a rate window is, and how long it can be until the next is seen.
+        most: Windows that may be averaged: older ones tell of another load.
+    """
+    length = ALMOST * timing.rate_window_seconds
+    reach = most * timing.rate_window_seconds - length
+    gap = timing.rate_window_seconds + timing.interval_seconds
+    answers = []
+    for index, newest in enumerate(seen):
+        taken, cycles, later = [newest], newest.cycles_seen, newest
+        for each in reversed(seen[:index]):
+            if cycles >= fewest_cycles or newest.at - each.at > reach or later.at - each.at > gap:
+                break
+            later = each
+            if taken[-1].at - each.at >= length:
+                taken.append(each)
+                cycles += each.cycles_seen
+        answers.append(_averaged(taken, cycles))
+    return tuple(answers)
+
+
+def _averaged(taken: Sequence[Signals], cycles: float) -> Signals:
+    """The first of them with the mean of what GC costs; its share is weighted by the CPU used."""
+    newest = taken[0]
+    if len(taken) == 1:
+        return newest
+    cores = [each.cpu_cores for each in taken]
+    shares = [each.gc_share for each in taken]
+    return replace(
+        newest,
+        gc_share=fmean(shares, cores) if sum(cores) else fmean(shares),
+        marked_bytes_per_second=fmean(each.marked_bytes_per_second for each in taken),
+        cycles_per_second=fmean(each.cycles_per_second for each in taken),
+        cycles_seen=cycles,
+    )
 
 
 def level(windows: Windows, quantile: LatencyQuantile = LatencyQuantile.P95) -> Level:

@@ -22,8 +22,8 @@ POLICY = policy()
 NORMAL = POLICY.profiles["normal"]
 USUAL = Memory(request_bytes=512 * MIB, limit_bytes=1024 * MIB)
 ROOMY = Memory(request_bytes=8192 * MIB, limit_bytes=8192 * MIB)
-IDLE = signals(cycles_per_second=0.01, cycles_in_window=0.6)
-FEW = signals(cycles_per_second=0.04, cycles_in_window=2.4)
+IDLE = signals(cycles_per_second=0.01, cycles_seen=0.6)
+FEW = signals(cycles_per_second=0.04, cycles_seen=2.4)
 OFF = signals(gogc=math.inf)
 DANGER = "990 MiB are in use of the memory limit of 1024 MiB"
 
@@ -70,7 +70,7 @@ def test_a_gogc_that_cannot_be_tuned_is_held_with_its_reason(
 
 
 def test_three_cycles_in_a_window_are_enough() -> None:
-    assert moved(signals(cycles_per_second=0.05, cycles_in_window=3.0)).rises
+    assert moved(signals(cycles_per_second=0.05, cycles_seen=3.0)).rises
 
 
 def test_an_off_that_may_be_tuned_is_left_from_the_gogc_that_makes_todays_heap() -> None:

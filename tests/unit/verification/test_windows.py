@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
-from tests.examples import MIB, NOW, signals
+from tests.examples import MIB, NOW, policy, signals
 from tuner.model.signals import Signals, Source
 from tuner.model.trial import Spread
-from tuner.verification import Windows, level, observe
+from tuner.verification import Windows, level, observe, pooled
 
 SETTING = ("uid", "digest", "app", 100.0)
 
@@ -103,3 +105,54 @@ def test_what_is_marked_is_a_guess_where_the_live_heap_was_one_in_any_window(
 def test_no_window_makes_no_level() -> None:
     with pytest.raises(ValueError, match="at least one window"):
         level(Windows())
+
+
+TIMING = replace(policy().timing, interval_seconds=15.0, rate_window_seconds=60.0)
+
+
+def sparse(at: float, cycles: float, **changes: float) -> Signals:
+    return signals(at=NOW + at, cycles_seen=cycles, cycles_per_second=cycles / 60, **changes)
+
+
+def averaged(*each: Signals) -> Signals:
+    return pooled(each, fewest_cycles=3, timing=TIMING, most=5)[-1]
+
+
+def test_a_window_with_cycles_enough_stands_for_itself() -> None:
+    seen = (sparse(0, 1, gc_share=0.1), sparse(60, 3, gc_share=0.3))
+    assert pooled(seen, fewest_cycles=3, timing=TIMING, most=5) == seen
+
+
+def test_with_too_few_cycles_what_gc_costs_is_averaged_until_there_are_enough() -> None:
+    answer = averaged(
+        sparse(0, 30, gc_share=0.9),
+        sparse(60, 2, gc_share=0.1, cpu_cores=3.0, marked_bytes_per_second=10.0 * MIB),
+        sparse(120, 1, gc_share=0.3, cpu_cores=1.0, marked_bytes_per_second=30.0 * MIB),
+    )
+    assert answer.cycles_seen == 3
+    assert answer.gc_share == pytest.approx(0.15)
+    assert answer.cycles_per_second == pytest.approx(1.5 / 60)
+    assert answer.marked_bytes_per_second == 20 * MIB
+    assert (answer.at, answer.cpu_cores) == (NOW + 120, 1.0)
+
+
+def test_windows_that_share_time_are_not_counted_twice() -> None:
+    answer = averaged(sparse(0, 1, gc_share=0.1), sparse(45, 1, gc_share=0.9), sparse(60, 1))
+    assert answer.cycles_seen == 2
+    assert averaged(sparse(60, 1), sparse(60, 1)).cycles_seen == 1
+
+
+@pytest.mark.parametrize(("first", "cycles"), [(60.0, 1.0), (59.0, 0.8)])
+def test_no_more_windows_than_asked_for_are_averaged(first: float, cycles: float) -> None:
+    later = [sparse(60 * each, 0.2) for each in range(2, 6)]
+    assert averaged(sparse(first, 0.2), *later).cycles_seen == pytest.approx(cycles)
+
+
+def test_a_service_that_used_no_cpu_is_averaged_too() -> None:
+    idle = (sparse(0, 0, gc_share=0.2, cpu_cores=0.0), sparse(60, 0, gc_share=0.4, cpu_cores=0.0))
+    assert averaged(*idle).gc_share == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(("at", "cycles"), [(75, 2.0), (76, 1.0)])
+def test_nothing_is_averaged_over_a_gap(at: float, cycles: float) -> None:
+    assert averaged(sparse(0, 1), sparse(at, 1)).cycles_seen == cycles
