@@ -14,7 +14,7 @@ from tuner.control.danger import danger_of, killed_since
 from tuner.control.latency import Seen
 from tuner.control.memory_limit import in_words, parse, text
 from tuner.control.prediction import predict
-from tuner.control.propose import CYCLES_FOR_A_SHARE, Terms
+from tuner.control.propose import Terms
 from tuner.control.states import Advanced, States, advance_loops
 from tuner.control.tier import tier_of
 from tuner.guards import decide, mode_of
@@ -110,15 +110,18 @@ def assess(
 
     tier = tier_of(workload, policy, override)
     subject = tier if isinstance(tier, Hold) else _subject(workload, record, source, policy, tier)
-    signals = None if isinstance(subject, Hold) else subject.signals
-    if signals is not None:
-        kept = replace(kept, windows=_observed_windows(kept.windows, workload, signals, policy))
+    signals = seen = None
+    if isinstance(subject, _Subject):
+        seen = subject.signals
+        kept = replace(kept, windows=_observed_windows(kept.windows, workload, seen, policy))
+        signals = pooled(kept.windows.signals, seen, policy.timing, policy.trial)
+        subject = replace(subject, signals=signals)
     ended = None
     if record is not None:
         view = View(
             source.at,
             workload,
-            signals,
+            seen,
             kept.windows,
             policy,
             quantile=_any_tier(tier, policy).latency_quantile,
@@ -135,17 +138,10 @@ def assess(
         young = subject.reason is Reason.WARMING_UP
         answer = _Answer((trial_running(trial) if young else None) or subject)
     else:
-        *windows, now = pooled(
-            (*kept.windows.signals, subject.signals),
-            fewest_cycles=CYCLES_FOR_A_SHARE,
-            timing=policy.timing,
-            most=policy.trial.windows,
-        )
-        subject = replace(subject, signals=now)
         record = _with_kills(subject, record or _blank(mode), policy.law)
         loops = _advanced(subject, record, kept, source.at, policy)
         kept = replace(kept, states=loops.states)
-        given = _Given(mode, record, source, policy, override, tuple(windows))
+        given = _Given(mode, record, source, policy, override)
         answer = _decided(subject, given, kept, loops)
     assessment = _assessment(workload, record, mode, answer)
     if answer.admission is None:
@@ -198,7 +194,6 @@ class _Given:
     source: SourceState
     policy: Policy
     override: Override
-    windows: tuple[Signals, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +225,7 @@ def _observed_windows(
         signals,
         setting,
         rate_window_seconds=policy.timing.rate_window_seconds,
-        keep=policy.trial.patience_windows,
+        keep=max(policy.trial.patience_windows, 2 * policy.trial.windows),
     )
 
 
@@ -345,7 +340,7 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
         mode=given.mode,
         signals=signals,
         record=given.record,
-        windows=given.windows,
+        windows=kept.windows.signals,
         source_steady_seconds=given.source.steady_seconds,
         profile=profile,
         policy=policy,

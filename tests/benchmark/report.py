@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.benchmark.controller.goals import fleet_goals
 from tests.benchmark.quality.contenders import (
@@ -23,8 +24,6 @@ from tests.benchmark.quality.score import NEAR, Score, at_rest, best, scores
 from tuner.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from tests.benchmark.controller.measure import Cost
     from tests.benchmark.quality.lane import Lane
     from tests.benchmark.quality.run import Extent, Result
@@ -46,9 +45,10 @@ is killed in is the *oracle*: the best that a setting can do that stays. {rest}
 The container's memory request is its limit, so that the whole container is the budget for
 everybody. Where the load never comes to rest, the last {compared:.0%} of the run are compared.
 
-gc-tuner's durations are the bench's own: {durations}. With the defaults the same steps take that
-much longer. *Near the oracle* is the time until the CPU per request is within {near:.0%} of the
-oracle's; *regret* is the CPU used beyond the oracle's for the same work, from the first second on.
+gc-tuner's settings are the bench's own: {settings_of_operator}. With the default durations the
+same steps take that much longer. *Near the oracle* is the time until the CPU per request is
+within {near:.0%} of the oracle's; *regret* is the CPU used beyond the oracle's for the same work,
+from the first second on.
 """
 _COLUMNS = {
     DEFAULT: "default",
@@ -88,7 +88,9 @@ def page(origin: Origin, extent: Extent, results: Sequence[Result], costs: Seque
         settings=len(extent.gogc) * len(extent.limits),
         rest=_rest(extent),
         compared=1 - extent.whole.rest_from / extent.whole.windows,
-        durations=_durations(),
+        settings_of_operator=", ".join(
+            _settings(OPERATOR_SETTINGS, Settings().model_dump(mode="json", by_alias=True))
+        ),
         near=NEAR - 1,
     )
     parts = [introduction]
@@ -120,19 +122,13 @@ def _rest(extent: Extent) -> str:
     )
 
 
-def _durations() -> str:
-    """The bench's durations beside the defaults, as they are written in a configuration."""
-    defaults = Settings().model_dump(mode="json", by_alias=True)
-    profiles = OPERATOR_SETTINGS["profiles"]
-    told = [
-        (name, OPERATOR_SETTINGS[name], defaults[name])
-        for name in ("interval", "rateWindow", "warmUp")
-    ]
-    told += [
-        (f"cooldown ({name})", own["cooldown"], defaults["profiles"][name]["cooldown"])
-        for name, own in profiles.items()
-    ]
-    return ", ".join(f"{name} {own} (default {default})" for name, own, default in told)
+def _settings(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterator[str]:
+    """The bench's settings beside the defaults, as they are written in a configuration."""
+    for name, value in own.items():
+        if isinstance(value, Mapping):
+            yield from (f"{name}.{each}" for each in _settings(value, defaults[name]))
+        else:
+            yield f"{name} {value} (default {defaults[name]})"
 
 
 def _summary(told: Sequence[_Told]) -> str:

@@ -133,3 +133,20 @@ def test_a_service_whose_load_arrives_gets_both_settings_in_one_restart() -> Non
     (change,) = stage.changes()
     assert change.at > at_hour(0.5)
     assert [each.name for each in change.trial.change.settings] == [GOGC, GOMEMLIMIT]
+
+
+def test_a_large_heap_that_is_collected_twice_a_minute_is_tuned() -> None:
+    stage = Stage(under(constant(50)))
+    stage.until_verdict()
+    (outcome,) = stage.outcomes()
+    assert stage.gogc() == "200"
+    assert outcome.predicted_saving_ratio > 0.1
+    assert outcome.verdict in {Verdict.CONFIRMED, Verdict.INCONCLUSIVE}
+
+
+def test_one_busy_minute_in_ten_is_no_reason_for_another_gogc() -> None:
+    stage = Stage(under(total(constant(2), burst(600, length=60, every=600))))
+    stage.run(3 * TICKS_PER_HOUR)
+    assert stage.gogc() is None
+    (backstop,) = stage.changes()
+    assert [each.name for each in backstop.trial.change.settings] == [GOMEMLIMIT]

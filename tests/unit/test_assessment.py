@@ -221,6 +221,19 @@ def test_a_change_is_described_with_its_prediction() -> None:
     assert describe(BACK).startswith("GOGC 200 -> unset,")
 
 
+def test_few_cycles_are_averaged_for_the_loops_and_not_for_the_trial() -> None:
+    before = (
+        believed(at=NOW - 60 * each, gc_share=share, cycles_seen=2.0, cycles_per_second=2 / 60)
+        for each, share in zip(range(5, 0, -1), (0.1, 0.3, 0.1, 0.3, 0.1), strict=True)
+    )
+    few = source(readings={"app": reading(gc_cpu_cores=0.3, gc_cycles_per_second=4 / 60)})
+    answer = assessed(kept=Kept(Windows(SETTING, tuple(before))), said=few)
+    assert answer.assessment.record.observed is not None
+    assert answer.assessment.record.observed.gc_share == pytest.approx(0.22)
+    assert planned(answer).change.of(GOGC) is not None
+    assert answer.kept.windows.signals[-1].gc_share == pytest.approx(0.3)
+
+
 # GOMEMLIMIT, danger and kills.
 
 

@@ -13,11 +13,9 @@ from tuner.model.override import NONE, Override
 from tuner.model.policy import ControlLaw, Profile
 from tuner.model.proposal import GogcMove, MemoryLimitMove, Proposal
 from tuner.model.reason import Reason
-from tuner.model.signals import Signals
+from tuner.model.signals import CYCLES_FOR_A_SHARE, Signals
 from tuner.model.tuning import Ceiling, Limit
 
-CYCLES_FOR_A_SHARE = 3
-"""Fewest GC cycles per pod that make a GC share."""
 GOGC_LEAST = 25
 """No ceiling takes GOGC below this: collecting costs four times the default's CPU there, and what
 is missing is memory."""

@@ -9,6 +9,7 @@ from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.proposal import GogcMove, MemoryLimitMove
 from tuner.model.reason import Reason
+from tuner.verification.windows import pooled
 
 _UNDECIDED = frozenset({Reason.AT_TARGET, Reason.NOT_WORTH})
 """Of GOGC's refusals, those that the next reading may lift."""
@@ -27,7 +28,8 @@ def sustained(move: GogcMove, situation: Situation) -> GogcMove | Hold:
 
 
 def _rising(move: GogcMove, situation: Situation) -> GogcMove | Hold:
-    needed, agreeing = situation.policy.trial.windows, _asking_for_a_rise(situation)
+    needed = situation.policy.trial.windows
+    agreeing = sum(_asking(situation)[-needed:])
     if 2 * agreeing > needed:
         return move
     return Hold(
@@ -37,24 +39,27 @@ def _rising(move: GogcMove, situation: Situation) -> GogcMove | Hold:
     )
 
 
-def _asking_for_a_rise(situation: Situation) -> int:
-    """How many of the baseline's windows ask for a rise that is worth a restart."""
-    needed, law = situation.policy.trial.windows, situation.policy.law
+def _asking(situation: Situation) -> list[bool]:
+    """Which windows ask for a rise that is worth a restart, oldest first."""
+    seen, policy = situation.windows, situation.policy
     terms = Terms(
         profile=situation.profile,
-        law=law,
+        law=policy.law,
         memory=situation.memory,
         override=situation.override,
         correction=situation.correction,
     )
-    least = -math.inf if situation.latency.mendable else law.worth_ratio
-    asked = [propose(each, terms).gogc for each in situation.windows[-needed:]]
-    return sum(
+    least = -math.inf if situation.latency.mendable else policy.law.worth_ratio
+    asked = (
+        propose(pooled(seen[:index], each, policy.timing, policy.trial), terms).gogc
+        for index, each in enumerate(seen)
+    )
+    return [
         isinstance(each, GogcMove)
         and each.rises
         and each.target_prediction.cpu_saving_ratio >= least
         for each in asked
-    )
+    ]
 
 
 def _falling(move: GogcMove, situation: Situation) -> GogcMove | Hold:
@@ -78,22 +83,24 @@ def together(
 ) -> Hold | None:
     """Refuse GOMEMLIMIT a restart of its own while GOGC may be about to rise; one does for both.
 
-    A fall is for safety, and does not wait.
+    Not where windows before the baseline asked for it already: the load may rise and fall for ever.
+    Not where nothing restarts; and not a fall, which is for safety.
 
     Args:
         asked: What was asked of GOGC, before it had to last.
         held: Why GOGC stays as it is.
         limit: What is asked of GOMEMLIMIT.
-        situation: With the baseline's windows.
+        situation: With the windows at the present setting.
     """
     falls = limit.current_bytes is not None and limit.mib * MIB < limit.current_bytes
-    if falls or limit.ordered:
+    if falls or limit.ordered or situation.workload.live is not None:
         return None
+    asking, needed = _asking(situation), situation.policy.trial.windows
     if isinstance(asked, GogcMove):
         undecided = asked.rises
     else:
-        undecided = asked.reason in _UNDECIDED and _asking_for_a_rise(situation) > 0
-    if not undecided:
+        undecided = asked.reason in _UNDECIDED and any(asking[-needed:])
+    if not undecided or any(asking[:-needed]):
         return None
     return Hold(held.reason, f"{held.detail}; GOMEMLIMIT waits, one restart is to do for both")
 
@@ -101,7 +108,7 @@ def together(
 def sustained_limit(move: MemoryLimitMove, situation: Situation) -> MemoryLimitMove | None:
     """Drop a move of GOMEMLIMIT that most of the baseline's windows do not ask for.
 
-    The first one is not waited for: no limit at all is worse than one that is a little off.
+    The first one needs no majority: no limit at all is worse than one that is a little off.
     """
     if move.current_bytes is None or move.ordered or situation.memory.limit_bytes is None:
         return move

@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from tuner.model.policy import LatencyQuantile
 
+CYCLES_FOR_A_SHARE = 3
+"""Fewest GC cycles per pod that make a GC share."""
+
 
 class Source(StrEnum):
     """How a signal was had."""

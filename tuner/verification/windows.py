@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, median
 
-from tuner.model.policy import LatencyQuantile, Timing
-from tuner.model.signals import Signals, Source
+from tuner.model.policy import LatencyQuantile, Timing, TrialRules
+from tuner.model.signals import CYCLES_FOR_A_SHARE, Signals, Source
 from tuner.model.trial import Level, Spread
+from tuner.verification.verdict import load_moved
 
 ALMOST = 0.99
 """Ticks come a little early or late: a window that is this full is a window."""
@@ -52,55 +53,60 @@ def observe(
 
 
 def pooled(
-    seen: Sequence[Signals], *, fewest_cycles: float, timing: Timing, most: int
-) -> tuple[Signals, ...]:
-    """The same figures, with what GC costs averaged where a rate window has too few cycles to tell.
+    before: Sequence[Signals], newest: Signals, timing: Timing, rules: TrialRules
+) -> Signals:
+    """The newest figures, with what GC costs averaged where a rate window has too few cycles.
 
-    A large heap may be collected every half minute, and cost much. Each takes in the windows before
-    it that share no time with it, one by one, until there are enough cycles; a gap ends that: who
-    knows how often it collected meanwhile.
+    A large heap may be collected every half minute, and cost much. The mean is over as many windows
+    as a trial has that share no time with each other, back to a gap or to another load: how often
+    the present one makes it collect, they do not tell.
 
     Args:
-        seen: Oldest first.
-        fewest_cycles: Per pod, that make a GC share.
-        timing: How long a rate window is, and how long it can be until the next is seen.
-        most: Windows that may be averaged: older ones tell of another load.
+        before: Windows, oldest first; the newest may be among them.
+        newest: Of which the answer tells.
+        timing: How long a window is, and how long it can be until the next one is seen.
+        rules: How many windows, and what another load is.
     """
-    length = ALMOST * timing.rate_window_seconds
-    reach = most * timing.rate_window_seconds - length
-    gap = timing.rate_window_seconds + timing.interval_seconds
-    answers = []
-    for index, newest in enumerate(seen):
-        taken, cycles, later = [newest], newest.cycles_seen, newest
-        for each in reversed(seen[:index]):
-            if cycles >= fewest_cycles or newest.at - each.at > reach or later.at - each.at > gap:
-                break
-            later = each
-            if taken[-1].at - each.at >= length:
-                taken.append(each)
-                cycles += each.cycles_seen
-        answers.append(_averaged(taken, cycles))
-    return tuple(answers)
-
-
-def _averaged(taken: Sequence[Signals], cycles: float) -> Signals:
-    """The first of them with the mean of what GC costs; its share is weighted by the CPU used."""
-    newest = taken[0]
-    if len(taken) == 1:
+    if newest.cycles_seen >= CYCLES_FOR_A_SHARE:
         return newest
+    length = ALMOST * timing.rate_window_seconds
+    reach = rules.windows * timing.rate_window_seconds - length
+    gap = timing.rate_window_seconds + timing.interval_seconds
+    allocated = newest.allocated_bytes_per_second
+    taken, later = [newest], newest
+    for each in reversed(before):
+        if (
+            newest.at - each.at > reach
+            or later.at - each.at > gap
+            or load_moved(each.allocated_bytes_per_second, allocated, rules)
+        ):
+            break
+        later = each
+        if taken[-1].at - each.at >= length:
+            taken.append(each)
+    return newest if len(taken) == 1 else _averaged(taken)
+
+
+def _averaged(taken: Sequence[Signals]) -> Signals:
+    """The first of them with the mean of what GC costs; its share is weighted by the CPU used."""
     cores = [each.cpu_cores for each in taken]
     shares = [each.gc_share for each in taken]
+    sources = [each.gc_share_source for each in taken]
     return replace(
-        newest,
+        taken[0],
         gc_share=fmean(shares, cores) if sum(cores) else fmean(shares),
+        gc_share_source=next((each for each in sources if each is not Source.MEASURED), sources[0]),
         marked_bytes_per_second=fmean(each.marked_bytes_per_second for each in taken),
         cycles_per_second=fmean(each.cycles_per_second for each in taken),
-        cycles_seen=cycles,
+        cycles_seen=sum(each.cycles_seen for each in taken),
     )
 
 
 def level(windows: Windows, quantile: LatencyQuantile = LatencyQuantile.P95) -> Level:
     """Medians and spreads over the windows.
+
+    Of what GC costs the mean, where windows have too few cycles: the median of counts of 0 and 1 is
+    no rate.
 
     Args:
         windows: At least one.
@@ -113,6 +119,8 @@ def level(windows: Windows, quantile: LatencyQuantile = LatencyQuantile.P95) -> 
         raise ValueError("a level needs at least one window")
     seen = windows.signals
     newest = seen[-1]
+    sparse = any(each.cycles_seen < CYCLES_FOR_A_SHARE for each in seen)
+    middle = fmean if sparse else median
     per_request = [each.cpu_seconds_per_request for each in seen]
     known = [value for value in per_request if value is not None]
     latencies = [value for value in (each.latency(quantile) for each in seen) if value is not None]
@@ -122,11 +130,11 @@ def level(windows: Windows, quantile: LatencyQuantile = LatencyQuantile.P95) -> 
         cpu_seconds_per_allocated_byte=_spread(
             [each.cpu_cores / max(each.allocated_bytes_per_second, 1.0) for each in seen]
         ),
-        gc_share=median(each.gc_share for each in seen),
+        gc_share=middle(each.gc_share for each in seen),
         cpu_cores=median(each.cpu_cores for each in seen),
         requests_per_second=_median(seen, lambda each: each.requests_per_second),
         allocated_bytes_per_second=median(each.allocated_bytes_per_second for each in seen),
-        marked_bytes_per_second=median(each.marked_bytes_per_second for each in seen),
+        marked_bytes_per_second=middle(each.marked_bytes_per_second for each in seen),
         resident_bytes=round(max(each.resident_bytes for each in seen)),
         errors_ratio=_median(seen, lambda each: each.errors_ratio),
         latency_seconds=_spread(latencies) if latencies else None,

@@ -295,6 +295,23 @@ def test_gomemlimit_goes_alone_where_no_rise_is_in_question(
     assert decide(asked, situation(windows=windows)) == asked
 
 
+@pytest.mark.parametrize("gogc", [UNDECIDED, move(200)])
+def test_gomemlimit_waits_for_gogc_no_longer_than_a_baseline(gogc: GogcMove | Hold) -> None:
+    asked = proposal(gogc, memory_limit=BACKSTOP)
+    latest = (signals(), *(CHEAP,) * 4)
+    before = situation(windows=((CHEAP,) * 5 + latest))
+    assert isinstance(decide(asked, before), Hold)
+    answer = decide(asked, situation(windows=(*latest, *latest)))
+    assert isinstance(answer, Proposal)
+    assert (isinstance(answer.gogc, Hold), answer.memory_limit) == (True, BACKSTOP)
+
+
+def test_gomemlimit_does_not_wait_where_nothing_restarts() -> None:
+    asked = proposal(UNDECIDED, memory_limit=BACKSTOP)
+    about = situation(windows=FULL, workload=workload(live=LiveChannel("cart-settings")))
+    assert decide(asked, about) == asked
+
+
 def test_a_fall_of_gomemlimit_does_not_wait_for_gogc() -> None:
     high = 1000.0 * MIB
     windows = (signals(gomemlimit_bytes=high, unknown_bytes=200.0 * MIB),) * 5

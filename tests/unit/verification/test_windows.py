@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -107,45 +108,62 @@ def test_no_window_makes_no_level() -> None:
         level(Windows())
 
 
-TIMING = replace(policy().timing, interval_seconds=15.0, rate_window_seconds=60.0)
+POLICY = policy()
+TIMING = replace(POLICY.timing, interval_seconds=15.0, rate_window_seconds=60.0)
 
 
-def sparse(at: float, cycles: float, **changes: float) -> Signals:
+def sparse(at: float, cycles: float, **changes: Any) -> Signals:  # noqa: ANN401  # of signals
     return signals(at=NOW + at, cycles_seen=cycles, cycles_per_second=cycles / 60, **changes)
 
 
 def averaged(*each: Signals) -> Signals:
-    return pooled(each, fewest_cycles=3, timing=TIMING, most=5)[-1]
+    return pooled(each, each[-1], TIMING, POLICY.trial)
 
 
 def test_a_window_with_cycles_enough_stands_for_itself() -> None:
-    seen = (sparse(0, 1, gc_share=0.1), sparse(60, 3, gc_share=0.3))
-    assert pooled(seen, fewest_cycles=3, timing=TIMING, most=5) == seen
+    newest = sparse(60, 3, gc_share=0.3)
+    assert averaged(sparse(0, 1, gc_share=0.1), newest) is newest
 
 
-def test_with_too_few_cycles_what_gc_costs_is_averaged_until_there_are_enough() -> None:
+def test_with_too_few_cycles_what_gc_costs_is_averaged() -> None:
     answer = averaged(
-        sparse(0, 30, gc_share=0.9),
-        sparse(60, 2, gc_share=0.1, cpu_cores=3.0, marked_bytes_per_second=10.0 * MIB),
-        sparse(120, 1, gc_share=0.3, cpu_cores=1.0, marked_bytes_per_second=30.0 * MIB),
+        sparse(0, 2, gc_share=0.1, cpu_cores=3.0, marked_bytes_per_second=10.0 * MIB),
+        sparse(60, 1, gc_share=0.3, cpu_cores=1.0, marked_bytes_per_second=30.0 * MIB),
     )
     assert answer.cycles_seen == 3
     assert answer.gc_share == pytest.approx(0.15)
     assert answer.cycles_per_second == pytest.approx(1.5 / 60)
     assert answer.marked_bytes_per_second == 20 * MIB
-    assert (answer.at, answer.cpu_cores) == (NOW + 120, 1.0)
+    assert (answer.at, answer.cpu_cores) == (NOW + 60, 1.0)
 
 
 def test_windows_that_share_time_are_not_counted_twice() -> None:
-    answer = averaged(sparse(0, 1, gc_share=0.1), sparse(45, 1, gc_share=0.9), sparse(60, 1))
-    assert answer.cycles_seen == 2
-    assert averaged(sparse(60, 1), sparse(60, 1)).cycles_seen == 1
+    before = (sparse(0, 1), sparse(60, 1))
+    assert pooled(before, sparse(60, 1), TIMING, POLICY.trial).cycles_seen == 2
+    assert pooled(before, sparse(105, 1), TIMING, POLICY.trial).cycles_seen == 2
 
 
 @pytest.mark.parametrize(("first", "cycles"), [(60.0, 1.0), (59.0, 0.8)])
-def test_no_more_windows_than_asked_for_are_averaged(first: float, cycles: float) -> None:
+def test_no_more_windows_than_a_trial_has_are_averaged(first: float, cycles: float) -> None:
     later = [sparse(60 * each, 0.2) for each in range(2, 6)]
     assert averaged(sparse(first, 0.2), *later).cycles_seen == pytest.approx(cycles)
+
+
+@pytest.mark.parametrize(("at", "cycles"), [(75, 2.0), (76, 1.0)])
+def test_nothing_is_averaged_over_a_gap(at: float, cycles: float) -> None:
+    assert averaged(sparse(0, 1), sparse(at, 1)).cycles_seen == cycles
+
+
+def test_nothing_is_averaged_over_another_load() -> None:
+    allocated = signals().allocated_bytes_per_second
+    busy = sparse(60, 100, allocated_bytes_per_second=20 * allocated)
+    assert averaged(sparse(0, 1), busy, sparse(120, 0.5), sparse(180, 0.5)).cycles_seen == 1
+
+
+def test_a_share_that_is_estimated_in_one_window_is_estimated() -> None:
+    seen = (sparse(0, 1, gc_share_source=Source.ESTIMATED), sparse(60, 1))
+    assert averaged(*seen).gc_share_source is Source.ESTIMATED
+    assert averaged(sparse(0, 1), sparse(60, 1)).gc_share_source is Source.MEASURED
 
 
 def test_a_service_that_used_no_cpu_is_averaged_too() -> None:
@@ -153,6 +171,9 @@ def test_a_service_that_used_no_cpu_is_averaged_too() -> None:
     assert averaged(*idle).gc_share == pytest.approx(0.3)
 
 
-@pytest.mark.parametrize(("at", "cycles"), [(75, 2.0), (76, 1.0)])
-def test_nothing_is_averaged_over_a_gap(at: float, cycles: float) -> None:
-    assert averaged(sparse(0, 1), sparse(at, 1)).cycles_seen == cycles
+def test_a_level_of_windows_with_few_cycles_takes_the_mean_of_what_gc_costs() -> None:
+    shares = (0.0, 0.1, 0.0)
+    few = [sparse(60 * at, 20 * share, gc_share=share) for at, share in enumerate(shares)]
+    many = [sparse(60 * at, 3, gc_share=share) for at, share in enumerate(shares)]
+    assert level(seen(*few)).gc_share == pytest.approx(0.1 / 3)
+    assert level(seen(*many)).gc_share == 0.0
