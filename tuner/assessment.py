@@ -59,6 +59,16 @@ class SourceState:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitAsked:
+    """That GOMEMLIMIT is asked to be another than it is."""
+
+    beside: tuple[float | None, int | None]
+    """The one in force and the container's memory limit, bytes; None: none is set."""
+    at: float
+    """When it was first asked."""
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """What is kept of a workload from tick to tick; losing it costs time, never correctness."""
 
@@ -66,6 +76,7 @@ class Kept:
     """Rate windows observed so far."""
     states: States = field(default_factory=States)
     barrier: BarrierState = field(default_factory=BarrierState)
+    limit_asked: LimitAsked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +154,7 @@ def assess(
         kept = replace(kept, states=loops.states)
         given = _Given(mode, record, source, policy, override)
         answer = _decided(subject, given, kept, loops)
+        kept = replace(kept, limit_asked=answer.limit_asked)
     assessment = _assessment(workload, record, mode, answer)
     if answer.admission is None:
         return Assessed(assessment, kept, kept, ended)
@@ -202,6 +214,7 @@ class _Answer:
     signals: Signals | None = None
     proposal: Proposal | None = None
     admission: Admission | None = None
+    limit_asked: LimitAsked | None = None
 
 
 def _any_tier(tier: Profile | Hold, policy: Policy) -> Profile:
@@ -225,7 +238,7 @@ def _observed_windows(
         signals,
         setting,
         rate_window_seconds=policy.timing.rate_window_seconds,
-        keep=max(policy.trial.patience_windows, 2 * policy.trial.windows),
+        keep=policy.trial.patience_windows,
     )
 
 
@@ -333,6 +346,8 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
         correction=loops.states.correction.k,
         danger=danger_of(signals, subject.memory, policy.guards, killed=killed),
     )
+    proposal = propose(signals, terms)
+    asked = _limit_asked(kept.limit_asked, proposal, subject, now)
     situation = Situation(
         now=now,
         workload=subject.workload,
@@ -349,15 +364,27 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
         correction=terms.correction,
         latency=loops.latency,
         alerts=given.source.alerts,
+        limit_asked_at=None if asked is None else asked.at,
     )
-    proposal = propose(signals, terms)
     guarded = decide(proposal, situation)
     barrier = admission(situation, kept.barrier)
     if isinstance(guarded, Hold):
-        return _Answer(guarded, signals, proposal, barrier)
+        return _Answer(guarded, signals, proposal, barrier, asked)
     passengers = barrier.settings if subject.workload.live is None else ()
     apply = _planned(guarded, situation, kept.windows, passengers)
-    return _Answer(apply, signals, _carried(proposal, guarded), barrier)
+    return _Answer(apply, signals, _carried(proposal, guarded), barrier, asked)
+
+
+def _limit_asked(
+    before: LimitAsked | None, proposal: Proposal, subject: _Subject, now: float
+) -> LimitAsked | None:
+    """Since when; it stays known while it is not asked for, as a service is idle now and then."""
+    beside = (subject.signals.gomemlimit_bytes, subject.memory.limit_bytes)
+    if before is not None and (before.beside != beside or before.at > now):
+        before = None
+    return (
+        before if before is not None or proposal.memory_limit is None else LimitAsked(beside, now)
+    )
 
 
 def _carried(asked: Proposal, guarded: Proposal) -> Proposal:

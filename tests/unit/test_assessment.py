@@ -18,7 +18,7 @@ from tests.examples import (
     workload,
 )
 from tests.examples import signals as believed
-from tuner.assessment import Assessed, Kept, SourceState, assess, describe
+from tuner.assessment import Assessed, Kept, LimitAsked, SourceState, assess, describe
 from tuner.model.decision import Apply, Hold
 from tuner.model.override import NONE, Override
 from tuner.model.policy import Policy
@@ -246,6 +246,17 @@ def test_a_service_at_its_target_gets_its_gomemlimit_alone() -> None:
     assert (plan.reason, plan.prediction.cpu_saving_ratio) == (Reason.MEMORY_LIMIT, 0.0)
     assert answer.assessment.record.recommended is not None
     assert answer.assessment.record.recommended.memory_limit == "3675MiB"
+
+
+def test_since_when_gomemlimit_is_asked_for_is_kept_until_it_is_another() -> None:
+    first = assessed().kept
+    assert first.limit_asked == LimitAsked((None, 4096 * MIB), NOW)
+    later = source(at=NOW + 15)
+    assert assessed(kept=first, said=later).kept.limit_asked == first.limit_asked
+    quiet = source(at=NOW + 15, readings={"app": reading(gc_cycles_per_second=0.01)})
+    assert assessed(kept=first, said=quiet).kept.limit_asked == first.limit_asked
+    given = source(at=NOW + 15, readings={"app": reading(gomemlimit_bytes=3675.0 * MIB)})
+    assert assessed(kept=first, said=given).kept.limit_asked is None
 
 
 def with_running(running: Running, **changes: Any) -> Workload:  # noqa: ANN401  # of container

@@ -41,6 +41,8 @@ class Situation:
     """What people have laid down for this workload."""
     alerts: frozenset[str] = frozenset()
     """Names of the firing alerts that concern this workload's namespace, or all."""
+    limit_asked_at: float | None = None
+    """When GOMEMLIMIT was first asked to be another than the one in force; None: it is not."""
 
 
 Gate = Callable[[Situation], Hold | None]

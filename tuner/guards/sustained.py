@@ -29,7 +29,7 @@ def sustained(move: GogcMove, situation: Situation) -> GogcMove | Hold:
 
 def _rising(move: GogcMove, situation: Situation) -> GogcMove | Hold:
     needed = situation.policy.trial.windows
-    agreeing = sum(_asking(situation)[-needed:])
+    agreeing = _asking_for_a_rise(situation)
     if 2 * agreeing > needed:
         return move
     return Hold(
@@ -39,8 +39,8 @@ def _rising(move: GogcMove, situation: Situation) -> GogcMove | Hold:
     )
 
 
-def _asking(situation: Situation) -> list[bool]:
-    """Which windows ask for a rise that is worth a restart, oldest first."""
+def _asking_for_a_rise(situation: Situation) -> int:
+    """How many of the baseline's windows ask for a rise that is worth a restart."""
     seen, policy = situation.windows, situation.policy
     terms = Terms(
         profile=situation.profile,
@@ -51,15 +51,15 @@ def _asking(situation: Situation) -> list[bool]:
     )
     least = -math.inf if situation.latency.mendable else policy.law.worth_ratio
     asked = (
-        propose(pooled(seen[:index], each, policy.timing, policy.trial), terms).gogc
-        for index, each in enumerate(seen)
+        propose(pooled(seen[:index], seen[index], policy.timing, policy.trial), terms).gogc
+        for index in range(max(len(seen) - policy.trial.windows, 0), len(seen))
     )
-    return [
+    return sum(
         isinstance(each, GogcMove)
         and each.rises
         and each.target_prediction.cpu_saving_ratio >= least
         for each in asked
-    ]
+    )
 
 
 def _falling(move: GogcMove, situation: Situation) -> GogcMove | Hold:
@@ -81,28 +81,29 @@ def _falling(move: GogcMove, situation: Situation) -> GogcMove | Hold:
 def together(
     asked: GogcMove | Hold, held: Hold, limit: MemoryLimitMove, situation: Situation
 ) -> Hold | None:
-    """Refuse GOMEMLIMIT a restart of its own while GOGC may be about to rise; one does for both.
+    """Refuse GOMEMLIMIT a trial of its own while GOGC may be about to rise: one does for both.
 
-    Not where windows before the baseline asked for it already: the load may rise and fall for ever.
-    Not where nothing restarts; and not a fall, which is for safety.
+    Not for longer than two baselines, as the load may rise and fall for ever; and not a fall, which
+    is for safety.
 
     Args:
         asked: What was asked of GOGC, before it had to last.
         held: Why GOGC stays as it is.
         limit: What is asked of GOMEMLIMIT.
-        situation: With the windows at the present setting.
+        situation: With the baseline's windows, and since when it is asked.
     """
     falls = limit.current_bytes is not None and limit.mib * MIB < limit.current_bytes
-    if falls or limit.ordered or situation.workload.live is not None:
+    longest = 2 * situation.policy.trial.windows * situation.policy.timing.rate_window_seconds
+    since = situation.limit_asked_at
+    if falls or limit.ordered or (since is not None and situation.now - since >= longest):
         return None
-    asking, needed = _asking(situation), situation.policy.trial.windows
     if isinstance(asked, GogcMove):
         undecided = asked.rises
     else:
-        undecided = asked.reason in _UNDECIDED and any(asking[-needed:])
-    if not undecided or any(asking[:-needed]):
+        undecided = asked.reason in _UNDECIDED and _asking_for_a_rise(situation) > 0
+    if not undecided:
         return None
-    return Hold(held.reason, f"{held.detail}; GOMEMLIMIT waits, one restart is to do for both")
+    return Hold(held.reason, f"{held.detail}; GOMEMLIMIT waits, one trial is to do for both")
 
 
 def sustained_limit(move: MemoryLimitMove, situation: Situation) -> MemoryLimitMove | None:

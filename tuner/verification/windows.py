@@ -57,9 +57,9 @@ def pooled(
 ) -> Signals:
     """The newest figures, with what GC costs averaged where a rate window has too few cycles.
 
-    A large heap may be collected every half minute, and cost much. The mean is over as many windows
-    as a trial has that share no time with each other, back to a gap or to another load: how often
-    the present one makes it collect, they do not tell.
+    A large heap may be collected every half minute, and cost much. The mean is over those of the
+    last windows, as many as a trial has, that share no time and that saw the same load; a gap ends
+    them, as nobody knows how often it collected meanwhile.
 
     Args:
         before: Windows, oldest first; the newest may be among them.
@@ -75,14 +75,11 @@ def pooled(
     allocated = newest.allocated_bytes_per_second
     taken, later = [newest], newest
     for each in reversed(before):
-        if (
-            newest.at - each.at > reach
-            or later.at - each.at > gap
-            or load_moved(each.allocated_bytes_per_second, allocated, rules)
-        ):
+        if newest.at - each.at > reach or later.at - each.at > gap:
             break
         later = each
-        if taken[-1].at - each.at >= length:
+        alike = not load_moved(each.allocated_bytes_per_second, allocated, rules)
+        if alike and taken[-1].at - each.at >= length:
             taken.append(each)
     return newest if len(taken) == 1 else _averaged(taken)
 

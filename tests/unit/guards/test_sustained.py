@@ -67,6 +67,11 @@ def test_a_rise_that_most_windows_ask_for_is_made(costly: int) -> None:
     assert sustained(rise, situation(windows=seen)) is rise
 
 
+def test_windows_before_the_baseline_do_not_ask() -> None:
+    seen = (COSTLY,) * 10 + (CHEAP,) * 3 + (COSTLY,) * 2
+    assert isinstance(sustained(move(200), situation(windows=seen)), Hold)
+
+
 def test_a_rise_for_latencys_sake_need_not_save_much() -> None:
     profile = replace(POLICY.profiles["normal"], gc_share_target=0.018)
     asked = situation(windows=(CHEAP,) * 5, profile=profile)

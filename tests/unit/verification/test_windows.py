@@ -157,7 +157,8 @@ def test_nothing_is_averaged_over_a_gap(at: float, cycles: float) -> None:
 def test_nothing_is_averaged_over_another_load() -> None:
     allocated = signals().allocated_bytes_per_second
     busy = sparse(60, 100, allocated_bytes_per_second=20 * allocated)
-    assert averaged(sparse(0, 1), busy, sparse(120, 0.5), sparse(180, 0.5)).cycles_seen == 1
+    assert averaged(busy, sparse(120, 0.5)).cycles_seen == 0.5
+    assert averaged(sparse(0, 1), busy, sparse(120, 0.5), sparse(180, 0.5)).cycles_seen == 2
 
 
 def test_a_share_that_is_estimated_in_one_window_is_estimated() -> None:
