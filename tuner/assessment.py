@@ -380,11 +380,9 @@ def _limit_asked(
 ) -> LimitAsked | None:
     """Since when; it stays known while it is not asked for, as a service is idle now and then."""
     beside = (subject.signals.gomemlimit_bytes, subject.memory.limit_bytes)
-    if before is not None and (before.beside != beside or before.at > now):
-        before = None
-    return (
-        before if before is not None or proposal.memory_limit is None else LimitAsked(beside, now)
-    )
+    if before is not None and before.beside == beside and before.at <= now:
+        return before
+    return None if proposal.memory_limit is None else LimitAsked(beside, now)
 
 
 def _carried(asked: Proposal, guarded: Proposal) -> Proposal:

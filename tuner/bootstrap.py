@@ -116,7 +116,7 @@ def check_prometheus(access: Access, log: FilteringBoundLogger) -> None:
     with closing(connect(access)) as client:
         try:
             answer: Vector = client.custom_query(PROBE)
-            list(answer.series())
+            list(answer.series())  # decoded as they are asked for
         except SourceError as error:
             if _lasts(error):
                 raise ConfigError(

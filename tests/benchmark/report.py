@@ -16,6 +16,7 @@ from tests.benchmark.quality.contenders import (
     LIMIT_ONLY,
     LIVE,
     NORMAL,
+    STATIC,
 )
 from tests.benchmark.quality.goals import PREDICTION_ERROR, goals
 from tests.benchmark.quality.race import OPERATOR_SETTINGS, WINDOW_SECONDS
@@ -104,7 +105,7 @@ def page(origin: Origin, extent: Extent, results: Sequence[Result], costs: Seque
 
 
 def _told(scenario: Scenario, result: Result) -> _Told:
-    static = [lane for lane in result.race if lane.name.startswith("static-")]
+    static = [lane for lane in result.race if lane.name.startswith(STATIC)]
     oracle = next(iter(best(static, 1)), None)
     if oracle is None:
         raise RuntimeError(f"{result.scenario}: no static setting lived through the race")

@@ -135,10 +135,10 @@ def _lasting(proposal: Proposal, situation: Situation) -> Proposal | Hold:
     gogc, limit = proposal.gogc, proposal.memory_limit
     if isinstance(gogc, GogcMove):
         gogc = sustained(gogc, situation)
-    if isinstance(gogc, Hold) and limit is None:
-        return gogc
-    if isinstance(gogc, Hold) and limit is not None and not proposal.danger:
-        waits = together(proposal.gogc, gogc, limit, situation)
+    if isinstance(gogc, Hold):
+        if limit is None:
+            return gogc
+        waits = None if proposal.danger else together(proposal.gogc, gogc, limit, situation)
         if waits is not None:
             return waits
     return replace(proposal, gogc=gogc)

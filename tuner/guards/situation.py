@@ -42,7 +42,7 @@ class Situation:
     alerts: frozenset[str] = frozenset()
     """Names of the firing alerts that concern this workload's namespace, or all."""
     limit_asked_at: float | None = None
-    """When GOMEMLIMIT was first asked to be another than the one in force; None: it is not."""
+    """When GOMEMLIMIT was first asked to be another than the one in force; None: never yet."""
 
 
 Gate = Callable[[Situation], Hold | None]

@@ -39,10 +39,8 @@ def _goals(costs: Sequence[Cost]) -> Iterator[Goal]:
             took = each.tick_seconds
             yield Goal(f"{size:,}: a tick of {took:.2f} s, {longest:g} s allowed", took <= longest)
     for small, large in pairwise(costs):
-        sizes, times = (
-            f"{small.workloads:,} to {large.workloads:,}",
-            large.workloads / small.workloads,
-        )
+        sizes = f"{small.workloads:,} to {large.workloads:,}"
+        times = large.workloads / small.workloads
         growth = large.tick_cpu_seconds / small.tick_cpu_seconds
         yield Goal(
             f"{sizes}: {growth:.1f} times the CPU for {times:g} times the workloads",

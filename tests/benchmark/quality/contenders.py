@@ -16,9 +16,11 @@ DEFAULT = "default"
 AUTOMEMLIMIT = "automemlimit"
 LIMIT_ONLY = "limit-only"
 GCTUNER = "gctuner"
-CRITICAL = "gc-tuner-critical"
-NORMAL = "gc-tuner-normal"
-LIVE = "gc-tuner-live"
+GC_TUNER = "gc-tuner-"
+CRITICAL = f"{GC_TUNER}critical"
+NORMAL = f"{GC_TUNER}normal"
+LIVE = f"{GC_TUNER}live"
+STATIC = "static-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,7 @@ def static(scenario: Scenario, gogc: int, limit_percent: int) -> Contender:
     """A setting that stays, its GOMEMLIMIT as a percentage of the container's limit."""
     mebibytes = scenario.memory_mib * limit_percent // 100
     return Contender(
-        name=f"static-{gogc}-{limit_percent}",
+        name=f"{STATIC}{gogc}-{limit_percent}",
         title=f"GOGC={gogc}, GOMEMLIMIT={mebibytes}MiB",
         environment={GOGC: str(gogc), GOMEMLIMIT: f"{mebibytes}MiB"},
     )

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.benchmark.goal import Goal
-from tests.benchmark.quality.contenders import CRITICAL, DEFAULT, LIVE, NORMAL
+from tests.benchmark.quality.contenders import (
+    CRITICAL,
+    DEFAULT,
+    GC_TUNER,
+    LIVE,
+    NORMAL,
+    STATIC,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +40,7 @@ def _goals(scenario: Scenario, scores: dict[str, Score]) -> Iterator[Goal]:
     kills = scores[DEFAULT].lane.oom_kills
     for name in (CRITICAL, NORMAL, LIVE):
         score = scores[name]
-        who = name.removeprefix("gc-tuner-")
+        who = name.removeprefix(GC_TUNER)
         killed = score.lane.oom_kills
         yield Goal(f"{who}: {killed} OOM kills, the default {kills}", killed <= kills)
         if not scenario.gc_matters:
@@ -48,7 +55,7 @@ def _goals(scenario: Scenario, scores: dict[str, Score]) -> Iterator[Goal]:
         rivals = [
             each.ratio
             for each in scores.values()
-            if not each.lane.name.startswith(("static-", "gc-tuner-")) and each.ratio is not None
+            if not each.lane.name.startswith((STATIC, GC_TUNER)) and each.ratio is not None
         ]
         best = min(rivals, default=None)
         yield Goal(
