@@ -13,8 +13,9 @@ MEDIAN_PER_MEAN = math.pi / 2
 """Variance of a median over that of a mean, for normal samples."""
 SIGMAS = 3
 """A difference within so many standard errors is noise."""
-LIKELY = 2
-"""A difference of more standard errors than this may be one."""
+LIKELY = 1
+"""A saving of more standard errors than this may be one: to close a direction is to say there is
+none, and wrongly said that costs more than the windows that would tell."""
 MEMORY_SAFETY = frozenset({Reason.MEMORY_CEILING, Reason.MEMORY_LIMIT, Reason.DANGER})
 """Reasons whose changes are judged by memory: CPU is their price."""
 ERRORS_MORE = 0.01
@@ -71,7 +72,7 @@ def judge(trial: Trial, before: Level, after: Level, rules: TrialRules) -> Judge
 
     A difference counts when it exceeds both the threshold and three standard errors; the standard
     error joins the spread of either side's windows with the spread that any restart brings. A
-    saving that does not count is Inconclusive where it is more than two standard errors, or where
+    saving that does not count is Inconclusive where it is more than one standard error, or where
     the one that was foretold is within three of it: more windows may tell. Else: NoEffect.
     """
     if _errors_rose(before, after):

@@ -47,8 +47,8 @@ def test_cpu_per_request_decides(kappa: float, verdict: Verdict) -> None:
     ("kappa", "pods", "verdict"),
     [
         # Three standard errors of a restart: 6 % for one pod, 3 % for four. 10 % were foretold.
-        (0.00097, 1, Verdict.NO_EFFECT),
-        (0.00095, 1, Verdict.INCONCLUSIVE),
+        (0.000981, 1, Verdict.NO_EFFECT),
+        (0.00097, 1, Verdict.INCONCLUSIVE),
         (0.00095, 4, Verdict.CONFIRMED),
         (0.001059, 1, Verdict.NO_EFFECT),
         (0.001059, 4, Verdict.REGRESSED),
@@ -198,8 +198,8 @@ def test_latency_decides_where_the_cpu_stays(seconds: float, verdict: Verdict) -
 @pytest.mark.parametrize(
     ("kappa", "foretold", "verdict"),
     [
-        pytest.param(0.00095, 0.3, Verdict.INCONCLUSIVE, id="less than foretold, but likely"),
-        pytest.param(0.00097, 0.3, Verdict.NO_EFFECT, id="neither foretold nor likely"),
+        pytest.param(0.00097, 0.3, Verdict.INCONCLUSIVE, id="less than foretold, but likely"),
+        pytest.param(0.00099, 0.3, Verdict.NO_EFFECT, id="neither foretold nor likely"),
         pytest.param(0.00099, 0.03, Verdict.INCONCLUSIVE, id="foretold within the noise"),
         pytest.param(0.00103, 0.02, Verdict.INCONCLUSIVE, id="dearer, foretold within the noise"),
         pytest.param(0.00104, 0.03, Verdict.NO_EFFECT, id="dearer, foretold beyond the noise"),
