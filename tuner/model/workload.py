@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 GOGC = "GOGC"
 GOMEMLIMIT = "GOMEMLIMIT"
@@ -44,9 +45,8 @@ class Rollout(StrEnum):
     FAILING = "failing"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class WorkloadKey:
-    """Name of a workload within the cluster."""
+class WorkloadKey(NamedTuple):
+    """Name of a workload within the cluster; a tuple, because it is looked up all the time."""
 
     namespace: str
     kind: Kind
