@@ -30,6 +30,7 @@ _ERROR_LINES = 30
 
 _KUBERNETES_VERSION = "1.36.3"
 _KUBERNETES_MAJOR, _KUBERNETES_MINOR, _ = _KUBERNETES_VERSION.split(".")
+_HELM_VERSION = "3.22.0"
 _PROMETHEUS_VERSION = "3.15.0"  # what module version v0.315.0 is called in public
 
 
@@ -100,6 +101,21 @@ KUBERNETES = GoModule(
         )
     ),
 )
+HELM = GoModule(
+    "helm",
+    _MODULES / "helm",
+    (("helm", "helm.sh/helm/v3/cmd/helm"),),
+    version_variables=(
+        ("helm.sh/helm/v3/internal/version.version", f"v{_HELM_VERSION}"),
+        # What it takes the API server for where it renders without one.
+        *(
+            (f"helm.sh/helm/v3/pkg/{package}.k8sVersion{part}", text)
+            for package in ("chartutil", "lint/rules")
+            for part, text in (("Major", _KUBERNETES_MAJOR), ("Minor", _KUBERNETES_MINOR))
+        ),
+    ),
+)
+"""Renders the chart; for its tests only, so `build_all` leaves it out."""
 KWOK = GoModule("kwok", _MODULES / "kwok", (("kwok", "sigs.k8s.io/kwok/cmd/kwok"),))
 """Kubelets of nodes that are not there; for benchmarks only, so `build_all` leaves it out."""
 PROMETHEUS = GoModule(
