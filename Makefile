@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format e2e e2e-full bench bench-quick bench-plant cluster lock clean
+.PHONY: help demo test lint format schema e2e e2e-full bench bench-quick bench-plant cluster lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -33,6 +33,9 @@ lint: $(STAMP) ## Format check, lint, types and import contracts
 format: $(STAMP) ## Rewrite the code in the project's format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+schema: $(STAMP) ## Write the chart's values.schema.json anew from the settings
+	@$(BIN)/python -m tests.unit.chart.schema
 
 e2e: $(STAMP) ## The loop on a real API server, Prometheus and Go services (first run builds them: ~15 min)
 	@$(BIN)/pytest tests/e2e

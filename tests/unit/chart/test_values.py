@@ -1,0 +1,85 @@
+"""The chart's files keep up with the settings, and with each other."""
+
+from collections.abc import Iterator, Mapping
+
+import yaml
+
+from tests.unit.chart.schema import CHART, FILE, FROM_OTHER_VALUES, Part, Values, text
+from tuner.cluster.wellformed import WELL_FORMED
+from tuner.settings.names import below
+from tuner.settings.operator import Settings
+from tuner.version import VERSION
+
+LINES = (CHART / "values.yaml").read_text(encoding="utf-8").splitlines()
+CONTENT = yaml.safe_load("\n".join(LINES))
+
+
+def fields(part: type[Part], path: str = "") -> Iterator[str]:
+    """Every value that the chart has, as a path."""
+    for field in part.model_fields.values():
+        kind = field.annotation
+        name = f"{path}{field.alias}"
+        if isinstance(kind, type) and issubclass(kind, Part):
+            yield from fields(kind, f"{name}.")
+        else:
+            yield name
+
+
+def written(content: Mapping[str, object], known: set[str], path: str = "") -> Iterator[str]:
+    """Every value of values.yaml, as a path."""
+    for key, value in content.items():
+        name = f"{path}{key}"
+        if isinstance(value, Mapping) and name not in known:
+            yield from written(value, known, f"{name}.")
+        else:
+            yield name
+
+
+def test_the_schema_is_that_of_the_settings() -> None:
+    assert FILE.read_text(encoding="utf-8") == text(), "run: make schema"
+
+
+def test_values_yaml_has_every_value_in_the_order_of_the_schema() -> None:
+    known = list(fields(Values))
+    assert list(written(CONTENT, set(known))) == known
+
+
+def test_every_value_has_a_comment_above_it() -> None:
+    leaves = [*fields(Values), *(f"config.{key}" for key in CONTENT["config"])]
+    for path in leaves:
+        if path == "config":
+            continue  # its keys have one each
+        assert _comment_of(path).startswith("# -- "), path
+
+
+def _comment_of(path: str) -> str:
+    """First line of the block of comments above a value."""
+    at = 0
+    for depth, key in enumerate(path.split(".")):
+        at = next(n for n in range(at, len(LINES)) if LINES[n].startswith(f"{'  ' * depth}{key}:"))
+    block = at
+    while LINES[block - 1].strip().startswith("#"):
+        block -= 1
+    return LINES[block].strip() if block < at else ""
+
+
+def test_what_the_chart_sets_itself_are_settings() -> None:
+    sections = {
+        section.__name__: section
+        for name in Settings.model_fields
+        if (section := below(Settings, name)) is not None
+    }
+    for name, keys in FROM_OTHER_VALUES.items():
+        known = {field.serialization_alias for field in sections[name].model_fields.values()}
+        assert set(keys) <= known
+
+
+def test_the_chart_is_of_this_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    assert chart["appVersion"] == VERSION
+
+
+def test_the_admission_policy_lets_pass_what_gc_tuner_writes() -> None:
+    template = (CHART / "templates" / "_cel.tpl").read_text(encoding="utf-8")
+    for pattern in WELL_FORMED.values():
+        assert f"'^({pattern.pattern})$'" in template
