@@ -10,6 +10,8 @@ import pytest
 
 from tests.e2e.session import shared_cluster
 from tests.e2e.stage import Tenant, Tuning, set_stage, tune
+from tests.e2e.testbed.binaries import HELM, build, default_cache
+from tests.e2e.testbed.helm import Helm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,6 +54,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
     with shared_cluster(pytestconfig) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def helm(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    # The first build takes minutes: its progress must not be captured.
+    with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        folder = build(HELM, default_cache())
+    return Helm(folder / "helm", tmp_path_factory.mktemp("helm"))
 
 
 @pytest.fixture
