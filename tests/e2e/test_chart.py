@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +15,7 @@ from tuner.settings import Settings, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from tests.e2e.testbed.cluster import Cluster
     from tests.e2e.testbed.helm import Helm
@@ -278,7 +278,10 @@ def test_credentials_come_from_the_secrets_that_are_named(helm: Helm) -> None:
         assert items == {
             "reader": [{"key": "jwt", "path": "token"}],
             "authorities": [{"key": "ca.crt", "path": "ca.crt"}],
-            "client": [{"key": "tls.crt", "path": "tls.crt"}, {"key": "tls.key", "path": "tls.key"}],
+            "client": [
+                {"key": "tls.crt", "path": "tls.crt"},
+                {"key": "tls.key", "path": "tls.key"},
+            ],
         }
 
 

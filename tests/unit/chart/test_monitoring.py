@@ -1,4 +1,4 @@
-"""Alerts and dashboard of the chart: only of metrics that there are, and each alert with its page."""
+"""Alerts and dashboard of the chart: only of metrics that there are, each alert with a page."""
 
 import json
 import re
