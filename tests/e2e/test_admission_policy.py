@@ -16,11 +16,23 @@ import pytest
 
 from tests.e2e.testbed.helm import RELEASE
 from tests.e2e.testbed.manifests import live_config_map
-from tests.examples import moved
-from tuner.cluster import Api, ClusterAccess, ClusterActuator, ClusterInventory, Upkeep, connect
+from tests.examples import moved, record
+from tuner.cluster import (
+    Api,
+    ClusterAccess,
+    ClusterActuator,
+    ClusterInventory,
+    ClusterRecords,
+    EventObserver,
+    Upkeep,
+    connect,
+    operator_pod,
+)
 from tuner.cluster.client import MERGE, STRATEGIC_MERGE, Request
 from tuner.cluster.live import LiveConfigMaps, with_live
 from tuner.errors import ConflictError, GoneError, RefusedError
+from tuner.model.happening import SourceFound, SourceLost
+from tuner.model.reason import Reason
 from tuner.model.workload import Kind, WorkloadKey
 
 if TYPE_CHECKING:
@@ -596,6 +608,33 @@ def test_the_live_channel_passes_there_and_back(ground: Ground) -> None:
     actuator.write(written, moved("200", None), "back")
     data = ground.cluster.get("configmap", "live-gc", "-n", SHOP)["data"]
     assert data == {"colour": "red"}
+
+
+def test_records_and_events_are_written_with_these_rights(ground: Ground) -> None:
+    reports: list[str] = []
+    upkeep = Upkeep(stale_after_seconds=60.0, report=reports.append)
+    inventory = ClusterInventory(ground.own, upkeep)
+    records = ClusterRecords(ground.own, upkeep, inventory)
+    events = EventObserver(
+        ground.own, operator=operator_pod(OPERATOR, None), instance="x", report=reports.append
+    )
+    events.start()
+    for mirror in (inventory, records):
+        mirror.start()
+        assert mirror.wait_synced(_WAIT_SECONDS)
+    web = inventory.fetch(WorkloadKey(SHOP, Kind.DEPLOYMENT, "web"))
+    records.save(web, record(reason=Reason.NO_DATA))
+    records.save(web, record(reason=Reason.AT_TARGET))
+    remade = replace(web, uid="another")  # as after a deletion: the record goes with its owner
+    with pytest.raises(GoneError, match="made anew"):
+        records.save(remade, record(reason=Reason.NO_DATA))
+    for cause in ("timeout", "timeout"):
+        events.notify(SourceLost(time.time(), cause, "no answer"))
+        events.notify(SourceFound(time.time(), 1.0))
+    assert events.flush(_WAIT_SECONDS)
+    for mirror in (inventory, records):
+        mirror.stop()
+    assert reports == []
 
 
 def test_nobody_else_is_judged(ground: Ground) -> None:

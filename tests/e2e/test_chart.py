@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
+import sys
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from tests.e2e.testbed.cluster import REPOSITORY
 from tests.e2e.testbed.helm import CHART, RELEASE, REQUIRED, HelmError
 from tuner.settings import Settings, load
 
@@ -521,6 +525,43 @@ def test_overrides_outlive_upgrade_rollback_and_uninstall(
     cluster.kubectl("delete", *OVERRIDES, namespace)
     helm.install(namespace)
     assert yaml.safe_load(text()) == {"paused": False}
+    helm.run("uninstall", RELEASE, "--namespace", namespace, "--wait")
+
+
+@pytest.mark.parametrize("scoped", [False, True], ids=["cluster", "namespace"])
+def test_gc_tuner_sees_all_that_it_needs_with_the_rights_of_the_chart(
+    helm: Helm, cluster: Cluster, namespace: str, tmp_path: Path, scoped: bool
+) -> None:
+    helm = replace(helm, kubeconfig=cluster.kubeconfig)
+    values = {"watchNamespaces": [namespace]} if scoped else {}
+    helm.install(namespace, values)
+    account = cluster.service_account_kubeconfig(namespace, RELEASE)
+    path = settings_file(helm.render(values, namespace=namespace), tmp_path)
+    result = subprocess.run(  # noqa: S603 - our own program
+        # The cluster is other tests' too: nothing is written there.
+        [sys.executable, "-m", "tuner", "run", "--once", "--dry-run", "--config", path],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60.0,
+        cwd=REPOSITORY,
+        env={
+            "GC_TUNER_KUBERNETES__KUBECONFIG": str(account),
+            "GC_TUNER_PROMETHEUS__URL": cluster.prometheus_url,
+            "POD_NAMESPACE": namespace,
+        },
+    )
+    assert result.returncode == 0, result.stderr
+    asked = cluster.audit_events(f"system:serviceaccount:{namespace}:{RELEASE}")
+    assert {each.resource for each in asked} >= {
+        *("deployments", "statefulsets", "pods", "configmaps", "gctunings"),
+        "horizontalpodautoscalers",
+    }
+    # Vertical autoscalers are no part of this cluster.
+    assert {each.resource for each in asked if each.code >= HTTPStatus.BAD_REQUEST} <= {
+        "verticalpodautoscalers"
+    }
+    assert HTTPStatus.FORBIDDEN not in {each.code for each in asked}
     helm.run("uninstall", RELEASE, "--namespace", namespace, "--wait")
 
 
