@@ -208,7 +208,7 @@ def absent(name: str) -> Json:
     return {"name": name, "$patch": "delete"}
 
 
-def annotations(**texts: str | None) -> Json:
+def annotated(**texts: str | None) -> Json:
     return {"metadata": {"annotations": texts}}
 
 
@@ -301,9 +301,9 @@ BAD_PATCHES: dict[str, Json] = {
             "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "x"}]
         }
     },
-    "another annotation": annotations(note="x"),
-    "the user's annotation": annotations(team="other"),
-    "the user's annotation taken away": annotations(team=None),
+    "another annotation": annotated(note="x"),
+    "the user's annotation": annotated(team="other"),
+    "the user's annotation taken away": annotated(team=None),
     **{
         f"steering annotation {name}": {"metadata": {"annotations": {f"gc-tuner.io/{name}": text}}}
         for name, text in {
@@ -317,7 +317,7 @@ BAD_PATCHES: dict[str, Json] = {
     },
     "steering taken away": {"metadata": {"annotations": {"gc-tuner.io/barrier-env": None}}},
     "steered and written at once": {
-        **annotations(**{"gc-tuner.io/barrier-env": "COLOUR"}),
+        **annotated(**{"gc-tuner.io/barrier-env": "COLOUR"}),
         **env(value("COLOUR", "300")),
     },
     "a cause that is nobody's": cause("because"),
@@ -371,7 +371,7 @@ def bad_config_maps() -> Iterator[Ask]:
     yield live("immutable", {"immutable": True})
     yield live("label taken away", {"metadata": {"labels": {"gc-tuner.io/live": None}}})
     yield live("another label", {"metadata": {"labels": {"team": "other"}}})
-    yield live("annotation", annotations(note="x"))
+    yield live("annotation", annotated(note="x"))
     yield live("finalizer", {"metadata": {"finalizers": ["example.com/hold"]}})
     made = config_map("made", live=True)
     yield Ask("create", core("configmaps"), made, "rbac", "create")

@@ -575,4 +575,4 @@ def test_notes_say_what_to_do_next(helm: Helm, cluster: Cluster, namespace: str)
     assert "No admission policy was installed: with watchNamespaces" in notes
     assert f"kubectl edit configmap gc-tuner-overrides --namespace {namespace}" in notes
     notes = " ".join(helm.run(*command, values=dict(REQUIRED)).partition("NOTES:")[2].split())
-    assert "ValidatingAdmissionPolicy gc-tuner-workloads" in notes
+    assert "by ValidatingAdmissionPolicies (gc-tuner-workloads and others)" in notes

@@ -24,7 +24,7 @@ QUERIES = [
     *(each["expr"] for each in ALERTS),
     *(target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]),
 ]
-VALUES = {"reason": set(Reason), "verdict": set(Verdict), "mode": set(Mode)}
+VALUES: dict[str, set[str]] = {"reason": set(Reason), "verdict": set(Verdict), "mode": set(Mode)}
 GRAFANA = {"$__rate_interval": "5m", "$namespace": ".*"}
 
 
