@@ -22,6 +22,7 @@ FILE = CHART / "values.schema.json"
 Object = dict[str, Any]
 """A part of a Kubernetes object: the API server knows what may stand in it."""
 Text = dict[str, str]
+Namespace = Annotated[str, Field(pattern="^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 ScrapeDuration = Annotated[str, Field(pattern=r"^(([0-9]+(ms|[smhdwy]))+)?$")]
 """As the Prometheus operator writes it; empty: not set."""
@@ -144,7 +145,7 @@ class Values(Part):
     replicas: Annotated[int, Field(ge=0)]
     revision_history_limit: Annotated[int, Field(ge=0)]
     termination_grace_period_seconds: Annotated[int, Field(ge=0)]
-    watch_namespaces: list[Annotated[str, Field(pattern="^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]]
+    watch_namespaces: Annotated[list[Namespace], Field(json_schema_extra={"uniqueItems": True})]
     prometheus: Prometheus
     config: Object
     overrides: Overrides
@@ -187,6 +188,13 @@ def values_schema() -> dict[str, Any]:
         # stands in a list is merged with nothing.
         if part.get("title") != ChangeWindow.__name__:
             part.pop("required", None)
+    for part in Part.__subclasses__():
+        # A section of values.yaml is missing where null was given for it, as with all of it
+        # commented out.
+        node = schema if part is Values else schema["$defs"][part.__name__]
+        if sections := [key for key, value in node["properties"].items() if "$ref" in value]:
+            node["required"] = sections
+    schema["required"].append("config")
     for node in _nodes(schema):
         node.pop("title", None)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
