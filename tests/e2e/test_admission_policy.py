@@ -223,6 +223,7 @@ GOOD_PATCHES: dict[str, Json] = {
     "GOGC off": env(value("GOGC", "off")),
     "both at once": env(value("GOGC", "200"), value("GOMEMLIMIT", "919MiB")),
     "GOGC taken away": env(absent("GOGC")),
+    "an earlier value put back": env(value("GOMEMLIMIT", "1GiB")),
     "barrier": env(value("LIMIT", "210")),
     "all three with the cause": {
         **env(value("GOGC", "200"), value("GOMEMLIMIT", "919MiB"), value("LIMIT", "210")),

@@ -7,7 +7,7 @@ import re
 from tuner.errors import RefusedError
 from tuner.model.workload import BARRIER, GOGC, GOMEMLIMIT
 
-WELL_FORMED = {
+_WELL_FORMED = {
     GOGC: re.compile(r"off|[1-9][0-9]{0,5}"),
     GOMEMLIMIT: re.compile(r"off|[1-9][0-9]{0,14}MiB"),
     BARRIER: re.compile(r"[1-9][0-9]{0,11}"),
@@ -27,7 +27,7 @@ def require_well_formed(where: str, name: str, value: str | None) -> None:
     Raises:
         RefusedError: It is none of the tuned settings, or its value is malformed.
     """
-    form = WELL_FORMED.get(name)
+    form = _WELL_FORMED.get(name)
     if form is None:
         raise RefusedError(f"{where}: {name} is not ours to write")
     if value is not None and not form.fullmatch(value):

@@ -12,8 +12,9 @@ dyn(object{{ .path }}){{ $rest }} == dyn(oldObject{{ .path }}){{ $rest }}
 request.operation == 'UPDATE' && request.?subResource.orValue('') == ''
 {{- end }}
 
-{{/* What values gc-tuner writes, by setting: tuner/cluster/wellformed.py. Takes the name under which
-the barrier's threshold stands, as CEL. */}}
+{{/* What values gc-tuner writes, by setting: tuner/cluster/wellformed.py, with all of Go's units, which
+a value may have had that is put back. Takes the name under which the barrier's threshold stands, as
+CEL. */}}
 {{- define "gc-tuner.forms" -}}
-{'GOGC': '^(off|[1-9][0-9]{0,5})$', 'GOMEMLIMIT': '^(off|[1-9][0-9]{0,14}MiB)$', {{ . }}: '^([1-9][0-9]{0,11})$'}
+{'GOGC': '^(off|[1-9][0-9]{0,5})$', 'GOMEMLIMIT': '^(off|[1-9][0-9]{0,14}(B|KiB|MiB|GiB|TiB)?)$', {{ . }}: '^[1-9][0-9]{0,11}$'}
 {{- end }}

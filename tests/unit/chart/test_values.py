@@ -1,11 +1,18 @@
 """The chart's files keep up with the settings, and with each other."""
 
+import contextlib
+import re
 from collections.abc import Iterator, Mapping
 
+import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.chart.schema import CHART, FILE, FROM_OTHER_VALUES, Part, Values, text
-from tuner.cluster.wellformed import WELL_FORMED
+from tuner.cluster.wellformed import require_well_formed
+from tuner.errors import RefusedError
+from tuner.model.workload import BARRIER, GOGC, GOMEMLIMIT, TUNED
 from tuner.settings.names import below
 from tuner.settings.operator import Settings
 from tuner.version import VERSION
@@ -79,7 +86,34 @@ def test_the_chart_is_of_this_version() -> None:
     assert chart["appVersion"] == VERSION
 
 
-def test_the_admission_policy_lets_pass_what_gc_tuner_writes() -> None:
+def policed(name: str, value: str) -> bool:
+    """Whether the admission policy lets a value pass."""
     template = (CHART / "templates" / "_cel.tpl").read_text(encoding="utf-8")
-    for pattern in WELL_FORMED.values():
-        assert f"'^({pattern.pattern})$'" in template
+    place = r"\{\{ \. \}\}" if name == BARRIER else f"'{name}'"
+    (pattern,) = re.findall(f"{place}: '([^']+)'", template)
+    return re.search(pattern.removesuffix("$") + r"\Z", value) is not None  # `$` as RE2 has it
+
+
+@given(name=st.sampled_from(TUNED), data=st.data())
+def test_the_admission_policy_lets_pass_what_gc_tuner_writes(
+    name: str, data: st.DataObject
+) -> None:
+    units = st.sampled_from(["", "B", "KiB", "MiB", "GiB", "TiB", "Mi", "%", ".0", "\n"])
+    number = st.integers(0, 10**16).map(str)
+    value = data.draw(st.just("off") | st.builds(str.__add__, number, units))
+    with contextlib.suppress(RefusedError):
+        require_well_formed("", name, value)
+        assert policed(name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, value) for name in TUNED for value in ("", "0", "on", "-1", "$(X)", " 1", "1\n")),
+        *((GOGC, value) for value in ("330.0", "100%", "1000000")),
+        *((GOMEMLIMIT, value) for value in ("715Mi", "1G", "1.5GiB", "0MiB")),
+        (BARRIER, "off"),
+    ],
+)
+def test_the_admission_policy_refuses_what_go_would_not_take(name: str, value: str) -> None:
+    assert not policed(name, value)
