@@ -89,13 +89,14 @@ class AlteredError(RefusedError):
 class Actuator(Protocol):
     """The one way to change a workload."""
 
-    def write(self, workload: Workload, change: Change, cause: str) -> Workload:
+    def write(self, workload: Workload, change: Change, cause: str | None) -> Workload:
         """Bring a change about if the workload still is at its resource version.
 
         Args:
             workload: The workload as just fetched.
             change: The env entry to set or remove.
             cause: Change-cause for the rollout's history; left out where the user has their own.
+                None: none, and one of ours that stands there goes with the change.
 
         Returns:
             The workload as the API server answered it.

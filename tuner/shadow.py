@@ -66,7 +66,7 @@ class _Overlaid(Mapping[WorkloadKey, Record]):
 class ShadowActuator:
     """Refuses every write."""
 
-    def write(self, workload: Workload, change: Change, cause: str) -> NoReturn:
+    def write(self, workload: Workload, change: Change, cause: str | None) -> NoReturn:
         """Refuse.
 
         Raises:

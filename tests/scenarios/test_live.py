@@ -79,7 +79,7 @@ class Refusing:
 
     asked: list[Change] = field(default_factory=list)
 
-    def write(self, workload: Workload, change: Change, cause: str) -> NoReturn:
+    def write(self, workload: Workload, change: Change, cause: str | None) -> NoReturn:
         del cause
         self.asked.append(change)
         raise RefusedError(f"{workload.key}: configmaps is forbidden")

@@ -54,7 +54,7 @@ class Fumbling:
         self._cluster = cluster
         self._at = at
 
-    def write(self, workload: Workload, change: Change, cause: str) -> Workload:
+    def write(self, workload: Workload, change: Change, cause: str | None) -> Workload:
         if workload.key == self._at:
             raise ZeroDivisionError("float division by zero")
         return self._cluster.write(workload, change, cause)
@@ -69,7 +69,7 @@ class Webhook:
     def __init__(self, cluster: SimulatedCluster) -> None:
         self._cluster = cluster
 
-    def write(self, workload: Workload, change: Change, cause: str) -> Workload:
+    def write(self, workload: Workload, change: Change, cause: str | None) -> Workload:
         settings = tuple(
             Setting(each.name, each.before, "800MiB") if each.name == GOMEMLIMIT else each
             for each in change.settings

@@ -95,7 +95,7 @@ def template(entry: EnvEntry) -> Callable[[Stage], None]:
 class Refusing:
     """An API server that refuses every write to a workload."""
 
-    def write(self, workload: Workload, change: Change, cause: str) -> NoReturn:
+    def write(self, workload: Workload, change: Change, cause: str | None) -> NoReturn:
         del change, cause
         raise RefusedError(f"{workload.key}: admission webhook denied the request")
 

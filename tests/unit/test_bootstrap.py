@@ -56,7 +56,7 @@ class Cluster:
     def save(self, workload: Workload, record: Record) -> None:
         self.saved[workload.key] = record
 
-    def write(self, workload: Workload, change: Change, cause: str) -> Workload:
+    def write(self, workload: Workload, change: Change, cause: str | None) -> Workload:
         pytest.fail(f"{workload.key} was written: {change} {cause}")
 
     def clear_cause(self, workload: Workload) -> None:

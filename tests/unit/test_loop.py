@@ -61,7 +61,7 @@ class Cluster:
         self.saved.append(workload.key)
         self.known[workload.key] = record
 
-    def write(self, workload: Workload, change: Change, cause: str) -> Workload:
+    def write(self, workload: Workload, change: Change, cause: str | None) -> Workload:
         del change, cause
         self.written.append(workload.key)
         self.saved_before = tuple(self.saved)

@@ -36,12 +36,13 @@ class ClusterActuator:
         self._api = api
         self._live = live
 
-    def write(self, workload: Workload, change: Change, cause: str) -> Workload:
+    def write(self, workload: Workload, change: Change, cause: str | None) -> Workload:
         """Set or remove settings if what holds them still is at the version that was fetched.
 
         A workload with a live channel takes them from its ConfigMap, and is not written itself. In
         env the order of entries and containers stays as it is. The change-cause is set in the same
-        patch, behind ``gc-tuner: ``, unless the user has one of their own.
+        patch, behind ``gc-tuner: ``, unless the user has one of their own; without one, ours is
+        removed in the same patch.
 
         Raises:
             ConflictError: It changed since it was fetched; nothing was written.
@@ -74,11 +75,12 @@ class ClusterActuator:
         }
         self._patch(workload, {"metadata": metadata})
 
-    def _write_env(self, workload: Workload, change: Change, cause: str) -> Workload:
+    def _write_env(self, workload: Workload, change: Change, cause: str | None) -> Workload:
         entries = _entries(workload, change)
         metadata: dict[str, Any] = {"resourceVersion": workload.resource_version}
-        if workload.change_cause is None or workload.cause_is_ours:
-            metadata["annotations"] = {CHANGE_CAUSE: f"{CAUSE_PREFIX}{cause}"}
+        if workload.cause_is_ours or (workload.change_cause is None and cause is not None):
+            text = None if cause is None else f"{CAUSE_PREFIX}{cause}"
+            metadata["annotations"] = {CHANGE_CAUSE: text}
         template = {"spec": {"containers": [{"name": change.container, "env": entries}]}}
         return self._patch(workload, {"metadata": metadata, "spec": {"template": template}})
 

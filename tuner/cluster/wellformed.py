@@ -9,11 +9,11 @@ from tuner.model.workload import BARRIER, GOGC, GOMEMLIMIT
 
 _WELL_FORMED = {
     GOGC: re.compile(r"off|[1-9][0-9]{0,5}"),
-    GOMEMLIMIT: re.compile(r"off|[1-9][0-9]{0,14}MiB"),
+    GOMEMLIMIT: re.compile(r"off|[1-9][0-9]{0,14}(B|KiB|MiB|GiB|TiB)?"),
     BARRIER: re.compile(r"[1-9][0-9]{0,11}"),
 }
 """What a Go service takes: ``GOGC=330.0`` silently means 100, and ``GOMEMLIMIT=715Mi`` ends the
-process at start."""
+process at start. What stood there before gc-tuner may have any of Go's units."""
 
 
 def require_well_formed(where: str, name: str, value: str | None) -> None:

@@ -274,7 +274,7 @@ class SimulatedCluster:
         self.written.append(Written(self.now, workload.key, "record"))
         faults.after()
 
-    def write(self, workload: Workload, change: Change, cause: str) -> Workload:
+    def write(self, workload: Workload, change: Change, cause: str | None) -> Workload:
         """Change env entries, which begins a rollout, or those of a live service's ConfigMap.
 
         Raises:
@@ -296,7 +296,7 @@ class SimulatedCluster:
             self._check_version(deployment, workload)
             current = deployment.workload.change_cause
             if current is None or deployment.workload.cause_is_ours:
-                current = f"{CAUSE_PREFIX}{cause}"
+                current = None if cause is None else f"{CAUSE_PREFIX}{cause}"
             self.written.append(Written(self.now, workload.key, "workload"))
             self._set(deployment, values, FIELD_MANAGER, current)
         faults.after()

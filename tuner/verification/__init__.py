@@ -6,6 +6,7 @@ from tuner.verification.progress import (
     View,
     abandoned,
     advance,
+    cut_short,
     found_patched,
     patched,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "Windows",
     "abandoned",
     "advance",
+    "cut_short",
     "found_patched",
     "learn_kill",
     "level",

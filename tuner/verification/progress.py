@@ -75,7 +75,7 @@ def advance(record: Record, view: View) -> Progress:
     if trial is not None and trial.phase is Phase.PLANNED:
         return _planned(record, trial, view)
     if record.applied is not None and _taken_away(record.applied, view.workload):
-        return _reverted(record, record.applied, view.now)
+        return _reverted(record, record.applied, view.workload, view.now)
     return Progress(record) if trial is None else _under_way(record, trial, view)
 
 
@@ -205,6 +205,16 @@ def abandoned(record: Record, trial: Trial, workload: Workload, now: float, why:
     return _end(record, trial, now, Judgement(Verdict.VOID, words, None))
 
 
+def cut_short(record: Record, workload: Workload, now: float, why: str) -> Record:
+    """The record without the trial that is under way, what of it stands on record as ours."""
+    trial = record.trial
+    if trial is None:
+        return record
+    if trial.phase is Phase.PLANNED:
+        return abandoned(record, trial, workload, now, why).record
+    return _end(record, trial, now, Judgement(Verdict.VOID, why, None)).record
+
+
 def _planned(record: Record, trial: Trial, view: View) -> Progress:
     """A plan found in the record: its write was cut short, and may or may not have happened."""
     now, workload = view.now, view.workload
@@ -239,17 +249,22 @@ def _standing(change: Change, workload: Workload) -> Change | None:
     return Change(change.container, moves) if moves else None
 
 
-def _taken_away(applied: Applied, workload: Workload) -> bool:
+def _taken_away(applied: Applied, workload: Workload) -> Collection[str]:
+    """Names of what gc-tuner has put there and what does not stand there any more."""
     container = workload.container(applied.container)
-    return container is None or any(
-        container.literal(each.name) != each.value for each in applied.settings
-    )
+    return {
+        each.name
+        for each in applied.settings
+        if container is None or container.literal(each.name) != each.value
+    }
 
 
-def _reverted(record: Record, taken: Applied, now: float) -> Progress:
-    again = now - taken.written_at < STOOD_SECONDS
+def _reverted(record: Record, written: Applied, workload: Workload, now: float) -> Progress:
+    """What still stands is ours as before, and to be taken back some day."""
+    again = now - written.written_at < STOOD_SECONDS
     reverts = record.reverts + 1 if again else 1
-    record = msgspec.structs.replace(record, applied=None, reverted_at=now, reverts=reverts)
+    left = _without(written, _taken_away(written, workload))
+    record = msgspec.structs.replace(record, applied=left, reverted_at=now, reverts=reverts)
     if record.trial is None:
         return Progress(record)
     judgement = Judgement(Verdict.VOID, "someone else took gc-tuner's value away", None)

@@ -252,6 +252,39 @@ def test_a_cause_of_the_users_own_is_left_alone(
     assert server.asked("PATCH")[0].json["metadata"] == {"resourceVersion": "10"}
 
 
+@pytest.mark.parametrize(
+    ("stands", "asked"),
+    [
+        ("gc-tuner: earlier", {"annotations": {"kubernetes.io/change-cause": None}}),
+        ("release 7", {}),
+        (None, {}),
+    ],
+)
+def test_a_change_without_a_cause_takes_ours_away_and_brings_none(
+    server: FakeApiServer,
+    side: Callable[..., Side],
+    stands: str | None,
+    asked: dict[str, Any],
+) -> None:
+    server.on("PATCH", WEB, json_reply(deployment(version=21)))
+    annotations = {} if stands is None else {"kubernetes.io/change-cause": stands}
+    opened = side(env=[{"name": "GOGC", "value": "200"}], metadata={"annotations": annotations})
+    opened.actuator.write(opened.web, moved("200", None), None)
+    (patch,) = server.asked("PATCH")
+    assert patch.json["metadata"] == {"resourceVersion": "10", **asked}
+
+
+@pytest.mark.parametrize("limit", ["1GiB", "943718400", "943718400B", "off", "900MiB"])
+def test_a_limit_that_stood_there_before_is_written_in_any_of_gos_units(
+    server: FakeApiServer, side: Callable[..., Side], limit: str
+) -> None:
+    env = [{"name": "GOMEMLIMIT", "value": limit}]
+    server.on("PATCH", WEB, json_reply(deployment(version=21, env=env)))
+    opened = side()
+    answer = opened.actuator.write(opened.web, moved("700MiB", limit, "GOMEMLIMIT"), None)
+    assert answer.containers[0].literal("GOMEMLIMIT") == limit
+
+
 def test_our_cause_is_cleared_at_the_version_that_was_seen(
     server: FakeApiServer, side: Callable[..., Side]
 ) -> None:
@@ -281,7 +314,7 @@ def test_our_cause_is_cleared_at_the_version_that_was_seen(
         ("GOGC", "OFF"),
         ("GOMEMLIMIT", "715Mi"),
         ("GOMEMLIMIT", "715.5MiB"),
-        ("GOMEMLIMIT", "715"),
+        ("GOMEMLIMIT", "0715"),
         ("PATH", "200"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from tests.examples import (
@@ -17,10 +18,10 @@ from tests.examples import (
     workload,
     workload_with,
 )
-from tuner.model.record import Record
+from tuner.model.record import AppliedSetting, Record
 from tuner.model.signals import Signals
 from tuner.model.trial import Level, Phase, Spread, Verdict
-from tuner.model.workload import Workload
+from tuner.model.workload import EnvEntry, Workload
 from tuner.verification import Progress, View, Windows, advance
 
 APPLIED = applied_gogc("200")
@@ -67,6 +68,15 @@ def windows(count: int, requests_per_second: float | None = 1000.0) -> tuple[Sig
 def test_a_value_that_others_take_away_is_not_ours_any_more(subject: Workload) -> None:
     after = seen(record(applied=APPLIED), NOW + 500, subject)
     assert after == Progress(record(reverted_at=NOW + 500, reverts=1))
+
+
+def test_what_others_leave_standing_stays_ours_with_what_stood_there_before() -> None:
+    limit = AppliedSetting("GOMEMLIMIT", "900MiB", None)
+    both = msgspec.structs.replace(APPLIED, settings=(*APPLIED.settings, limit))
+    env = {"GOMEMLIMIT": EnvEntry("900MiB", owners=("gc-tuner",))}
+    after = seen(record(applied=both), NOW + 500, workload(containers=(container(env=env),)))
+    left = msgspec.structs.replace(both, settings=(limit,))
+    assert after == Progress(record(applied=left, reverted_at=NOW + 500, reverts=1))
 
 
 @pytest.mark.parametrize(("stood", "reverts"), [(86399, 4), (86400, 1)])
