@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tuner.cli.release import release
 from tuner.cli.run import run
 from tuner.errors import ConfigError
 from tuner.version import VERSION
@@ -19,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(run)
+app.command()(release)
 
 
 @app.command()

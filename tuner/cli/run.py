@@ -3,18 +3,18 @@
 import gc
 import threading
 import time
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from prometheus_client import disable_created_metrics
 from rich.console import Console
 
 from tuner.bootstrap import Outages, access, check_prometheus, logger, open_cluster, ready_loop
+from tuner.cli.options import Config, Context, Kubeconfig, PrometheusUrl, flags
 from tuner.cli.termination import stop_event
 from tuner.instrumentation.table import TableObserver
 from tuner.schedule import Clocks, tick_until
-from tuner.settings import Flags, LogFormat, Settings, load
+from tuner.settings import LogFormat, Settings, load
 
 EXIT_UNAVAILABLE = 3
 """Exit code of ``--once`` where Prometheus or the cluster gave no answer."""
@@ -24,10 +24,7 @@ _COLLECT_AFTER = (50_000, 20, 100)
 
 def run(  # noqa: PLR0913 - one argument a flag
     *,
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="YAML file with settings; see config/default.yaml."),
-    ] = None,
+    config: Config = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done; write nothing at all.")
     ] = False,
@@ -35,15 +32,9 @@ def run(  # noqa: PLR0913 - one argument a flag
         bool,
         typer.Option("--once", help="One tick, print it, and exit: 3 where nothing could be read."),
     ] = False,
-    kubeconfig: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Kubeconfig of the cluster.")
-    ] = None,
-    context: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Context of the kubeconfig.")
-    ] = None,
-    prometheus_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Such as http://prometheus:9090.")
-    ] = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    prometheus_url: PrometheusUrl = None,
     log_format: Annotated[
         LogFormat | None, typer.Option(help="By default readable on a terminal, else JSON.")
     ] = None,
@@ -53,7 +44,7 @@ def run(  # noqa: PLR0913 - one argument a flag
     Exit codes: 0 when told to stop, 2 when the configuration cannot be used, 3 when --once found no
     Prometheus or no cluster. Without --once, either that is down at the start is waited for.
     """
-    flags = _flags(
+    given = flags(
         {
             ("kubernetes", "kubeconfig"): ("--kubeconfig", kubeconfig),
             ("kubernetes", "context"): ("--context", context),
@@ -62,18 +53,8 @@ def run(  # noqa: PLR0913 - one argument a flag
         }
     )
     with stop_event() as stop:
-        settings = load(config, flags)
+        settings = load(config, given)
         raise typer.Exit(_run(settings, stop, dry_run=dry_run, once=once))
-
-
-def _flags(given: dict[tuple[str, str], tuple[str, object]]) -> Flags:
-    fields: dict[str, dict[str, Any]] = {}
-    names: dict[tuple[str | int, ...], str] = {}
-    for (section, name), (flag, value) in given.items():
-        if value is not None:
-            fields.setdefault(section, {})[name] = value
-            names[section, name] = flag
-    return Flags(fields, names)
 
 
 def _run(settings: Settings, stop: threading.Event, *, dry_run: bool, once: bool) -> int:

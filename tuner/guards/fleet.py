@@ -42,7 +42,7 @@ def admit(
     waiting.sort(key=lambda pair: _turn(pair[1]))
     refused: dict[WorkloadKey, Hold] = {}
     for key, trial in waiting:
-        refusal = None if trial.reason is Reason.ROLLBACK else _refusal(key, busy, rules)
+        refusal = None if trial.reason is Reason.ROLLBACK else room_for(key, busy, rules)
         if refusal is None:
             busy.append(key)
         else:
@@ -50,7 +50,8 @@ def admit(
     return refused
 
 
-def _refusal(key: WorkloadKey, busy: Sequence[WorkloadKey], rules: GuardRules) -> Hold | None:
+def room_for(key: WorkloadKey, busy: Sequence[WorkloadKey], rules: GuardRules) -> Hold | None:
+    """Why a rollout has to wait for those under way; None where it may begin."""
     near = [other.name for other in busy if other.namespace == key.namespace]
     if len(near) >= rules.rollouts_in_namespace:
         return Hold(

@@ -46,7 +46,11 @@ def print_fleet(console: Console, assessments: Mapping[WorkloadKey, Assessment])
     if console.is_terminal:
         _print_within(console, assessments)
         return
-    table = fleet_table(assessments, bordered=False, why=True)
+    print_piped(console, fleet_table(assessments, bordered=False, why=True))
+
+
+def print_piped(console: Console, table: Table) -> None:
+    """Print a table off a terminal: as wide as it needs to be, a line a row, without colours."""
     options = console.options.update(width=_needed(console, table))
     for line in console.render_lines(table, options, pad=False):
         console.file.write("".join(segment.text for segment in line).rstrip() + "\n")
