@@ -207,7 +207,8 @@ class _Release:
     def _agreed(self, todo: Sequence[Plan]) -> bool:
         restarts = sum(each.restarts for each in todo)
         restarted = f", and replace the pods of {restarts}" if restarts else ""
-        sys.stdout.write(f"Release {len(todo)} workloads{restarted}? [y/N] ")
+        workloads = "1 workload" if len(todo) == 1 else f"{len(todo)} workloads"
+        sys.stdout.write(f"Release {workloads}{restarted}? [y/N] ")
         sys.stdout.flush()
         while not self._stop.is_set():
             # Ctrl-C sets the event: it does not interrupt a read.

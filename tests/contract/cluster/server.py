@@ -6,6 +6,7 @@ import json
 import queue
 import threading
 from collections import defaultdict, deque
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -106,6 +107,9 @@ class Hang:
     """No answer at all, until the server goes."""
 
 
+Answer = Reply | Stream | Hang | Callable[[Asked], Reply]
+
+
 class FakeApiServer:
     """Gives each answer that was scripted for a method and path once, the last one for ever.
 
@@ -117,10 +121,10 @@ class FakeApiServer:
         self.over = threading.Event()
         self._asked: list[Asked] = []
         self._changed = threading.Condition()
-        self._script: dict[tuple[str, str], deque[Reply | Stream | Hang]] = defaultdict(deque)
+        self._script: dict[tuple[str, str], deque[Answer]] = defaultdict(deque)
 
-    def on(self, method: str, path: str, *answers: Reply | Stream | Hang) -> None:
-        """Script answers; a watch is asked for with the method WATCH."""
+    def on(self, method: str, path: str, *answers: Answer) -> None:
+        """Script answers, or what makes them; a watch is asked for with the method WATCH."""
         self._script[method, path].extend(answers)
 
     def asked(self, method: str, path: str | None = None) -> list[Asked]:
@@ -162,7 +166,8 @@ class FakeApiServer:
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
         with self._changed:
             headers = {name.lower(): value for name, value in handler.headers.items()}
-            self._asked.append(Asked(method, parts.path, query, headers, body))
+            asked = Asked(method, parts.path, query, headers, body)
+            self._asked.append(asked)
             answer = self._next(self._script[method, parts.path], method)
             self._changed.notify_all()
         match answer:
@@ -173,9 +178,11 @@ class FakeApiServer:
             case Hang():
                 handler.close_connection = True
                 self.over.wait()
+            case made:
+                self._reply(handler, made(asked))
 
     @staticmethod
-    def _next(script: deque[Reply | Stream | Hang], method: str) -> Reply | Stream | Hang:
+    def _next(script: deque[Answer], method: str) -> Answer:
         if not script:
             return Stream() if method == "WATCH" else Hang()
         # A stream can be read only once.
