@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import urllib.request
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from tests.e2e.testbed.cluster import Cluster
 
 ACCOUNT = "gc-tuner"
+_VERB_SECONDS = 120.0
 
 # Seconds where production has minutes; every ratio between them is production's.
 QUICK: dict[str, Any] = {
@@ -104,12 +107,14 @@ class Operator:
         cluster: where it works.
         namespace: what it watches, and where its ServiceAccount lives.
         process: the process; started, killed and frozen as any other.
+        config: its configuration, for the other verbs.
         http_port: of its own metrics and health.
     """
 
     cluster: Cluster
     namespace: str
     process: Process
+    config: Path
     http_port: int
 
     @property
@@ -150,6 +155,23 @@ class Operator:
     def record(self, name: str) -> dict[str, Any]:
         """Return the status of one workload's GCTuning; empty where there is none."""
         return self.records().get(name, {})
+
+    def run(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another verb with its configuration and rights, whatever it ends with.
+
+        Raises:
+            TimeoutExpired: it does not end.
+        """
+        return subprocess.run(
+            [sys.executable, "-m", "tuner", verb, "--config", str(self.config), *arguments],
+            cwd=REPOSITORY,
+            env={**os.environ, "POD_NAMESPACE": self.namespace},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_VERB_SECONDS,
+            check=False,
+        )
 
     def log(self) -> list[dict[str, Any]]:
         """Return its log so far, an object a line."""
@@ -205,6 +227,7 @@ def prepare_operator(
         cluster=cluster,
         namespace=namespace,
         http_port=port,
+        config=path,
         process=Process(
             name=f"gc-tuner of {namespace}",
             command=[
