@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -24,6 +25,7 @@ from tuner.cluster import (
     ClusterInventory,
     ClusterRecords,
     EventObserver,
+    Inspection,
     LiveConfigMaps,
     Mirror,
     OverridesWatch,
@@ -32,6 +34,7 @@ from tuner.cluster import (
     operator_pod,
 )
 from tuner.cluster import connect as connect_cluster
+from tuner.doctor import Subject, View
 from tuner.errors import ConfigError, SourceError
 from tuner.instrumentation.health import Health
 from tuner.instrumentation.http import endpoints, serving
@@ -39,10 +42,12 @@ from tuner.instrumentation.log import LogObserver, build_log, capture_libraries
 from tuner.instrumentation.metrics import MetricsObserver
 from tuner.loop import Loop
 from tuner.model.happening import Happening, SourceLost, TickFailed
+from tuner.overrides.book import Book
 from tuner.overrides.document import read_document
 from tuner.overrides.source import BookOverrides
 from tuner.ports import Actuator, Inventory, Observer, Overrides, Records
-from tuner.prometheus import PROBE, Access, PrometheusSource, Vector, connect
+from tuner.prometheus import PROBE, Access, PrometheusSource, Series, Vector, connect
+from tuner.schedule import Clocks
 from tuner.settings import LogFormat, Settings
 from tuner.shadow import ShadowActuator, ShadowRecords
 from tuner.version import VERSION
@@ -113,23 +118,43 @@ def check_prometheus(access: Access, log: FilteringBoundLogger) -> None:
         ConfigError: Waiting will not help: its name does not resolve, TLS fails, or what answers is
             no Prometheus or does not let us in.
     """
+    try:
+        _probe(access)
+    except SourceError as error:
+        if _lasts(error):
+            raise ConfigError(
+                f"prometheus.url: {access.url} cannot be used: {_words(error)}: name an "
+                "address where Prometheus answers and lets gc-tuner in, such as "
+                "http://prometheus:9090"
+            ) from error
+        log.warning(
+            "prometheus does not answer at the start: asked again on every tick",
+            url=access.url,
+            cause=error.cause,
+            detail=_words(error),
+        )
+
+
+def prometheus_clock(access: Access) -> float | None:
+    """Prometheus' own time, seconds since the Unix epoch; None where its answer has none.
+
+    Args:
+        access: Where Prometheus is and how to get in.
+
+    Raises:
+        SourceError: It gave no answer that may be believed; without the libraries' wrapping words.
+    """
+    try:
+        series = _probe(access)
+    except SourceError as error:
+        raise SourceError(error.cause, _words(error)) from error
+    return float(series[0].value[1]) if series else None
+
+
+def _probe(access: Access) -> list[Series]:
     with closing(connect(access)) as client:
-        try:
-            answer: Vector = client.custom_query(PROBE)
-            list(answer.series())  # decoded as they are asked for
-        except SourceError as error:
-            if _lasts(error):
-                raise ConfigError(
-                    f"prometheus.url: {access.url} cannot be used: {_words(error)}: name an "
-                    "address where Prometheus answers and lets gc-tuner in, such as "
-                    "http://prometheus:9090"
-                ) from error
-            log.warning(
-                "prometheus does not answer at the start: asked again on every tick",
-                url=access.url,
-                cause=error.cause,
-                detail=_words(error),
-            )
+        answer: Vector = client.custom_query(PROBE)
+        return list(answer.series())
 
 
 def _lasts(error: SourceError) -> bool:
@@ -182,6 +207,8 @@ class ClusterSide:
     """Whom to tell in the cluster: Events."""
     overrides: Overrides = field(default_factory=BookOverrides)
     """What people have laid down."""
+    book: Callable[[], Book] = Book
+    """All of that together."""
 
 
 @contextlib.contextmanager
@@ -201,17 +228,12 @@ def open_cluster(
         ConfigError: There is no usable kubeconfig or service account.
     """
     kubernetes = settings.kubernetes
-    reach = ClusterAccess(
-        kubeconfig=kubernetes.kubeconfig,
-        context=kubernetes.context,
-        timeout_seconds=kubernetes.timeout,
-    )
 
     def report(words: str) -> None:
         log.warning("left out", detail=words)
 
     with ExitStack() as stack:
-        api = stack.enter_context(closing(connect_cluster(reach)))
+        api = stack.enter_context(closing(connect_cluster(_reach(settings))))
         names = kubernetes.namespaces
         upkeep = Upkeep(stale_after_seconds=kubernetes.stale_after, report=report)
         inventory = ClusterInventory(api, upkeep, names)
@@ -220,7 +242,7 @@ def open_cluster(
         autoscalers = AutoscalerMirror(api, upkeep, names)
         fleet = ClusterFleet(inventory, pods, autoscalers, live, report)
         records = ClusterRecords(api, upkeep, inventory, names)
-        place = settings.overrides.namespace or own_namespace(settings)
+        place = _place_of_overrides(settings)
         name = settings.overrides.name
         log.info("overrides are looked for", config_map=f"{place}/{name}")
         overrides = OverridesWatch(api, upkeep, place, name, read=read_document)
@@ -238,7 +260,17 @@ def open_cluster(
             actuator=ClusterActuator(api, live),
             observers=(events,),
             overrides=BookOverrides(overrides.book),
+            book=overrides.book,
         )
+
+
+def _reach(settings: Settings) -> ClusterAccess:
+    kubernetes = settings.kubernetes
+    return ClusterAccess(
+        kubeconfig=kubernetes.kubeconfig,
+        context=kubernetes.context,
+        timeout_seconds=kubernetes.timeout,
+    )
 
 
 def _events(api: Api, settings: Settings, report: Callable[[str], None]) -> EventObserver:
@@ -278,6 +310,49 @@ def _wait_synced(mirrors: Sequence[Mirror], stop: threading.Event, seconds: floa
         while not mirror.wait_synced(_STOP_CHECK_SECONDS):
             if stop.is_set() or time.monotonic() > deadline:
                 return
+
+
+@contextlib.contextmanager
+def examinable(
+    settings: Settings, stop: threading.Event, log: FilteringBoundLogger
+) -> Iterator[Subject]:
+    """What the doctor examines; nothing is asked of it yet.
+
+    Args:
+        settings: The settings in force.
+        stop: Ends the wait for the cluster.
+        log: Told of objects that cannot be read.
+
+    Raises:
+        ConfigError: No address of Prometheus is set, or there is no usable kubeconfig or service
+            account.
+    """
+    with ExitStack() as stack:
+        source = stack.enter_context(closing(_source(settings)))
+        api = stack.enter_context(closing(connect_cluster(_reach(settings))))
+
+        @cache
+        def view() -> View:
+            side = stack.enter_context(open_cluster(settings, stop, log))
+            return View(side.inventory, side.records, side.book)
+
+        yield Subject(
+            api=Inspection(api),
+            view=view,
+            source=source,
+            prometheus_clock=partial(prometheus_clock, access(settings)),
+            prometheus_url=access(settings).url,
+            policy=settings.policy(dry_run=True),
+            namespaces=settings.kubernetes.namespaces,
+            own_namespace=own_namespace(settings),
+            overrides_namespace=_place_of_overrides(settings),
+            overrides=f"ConfigMap {_place_of_overrides(settings)}/{settings.overrides.name}",
+            clock=Clocks(),
+        )
+
+
+def _place_of_overrides(settings: Settings) -> str:
+    return settings.overrides.namespace or own_namespace(settings)
 
 
 def shadowed(cluster: ClusterSide) -> ClusterSide:

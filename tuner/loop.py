@@ -20,6 +20,7 @@ from tuner.errors import (
 )
 from tuner.guards.fleet import admit
 from tuner.guards.freshness import objection_to
+from tuner.guards.mode import concerns
 from tuner.guards.orders import stopped
 from tuner.model.decision import Apply, Decision, Hold
 from tuner.model.happening import (
@@ -39,7 +40,7 @@ from tuner.model.happening import (
 )
 from tuner.model.override import NONE, Override
 from tuner.model.policy import Policy
-from tuner.model.reading import Quantity
+from tuner.model.reading import FleetReadings
 from tuner.model.reason import OPERATOR_WIDE, Reason
 from tuner.model.record import Barrier, Record, Sighting, meaning_changed
 from tuner.model.trial import Outcome, Trial
@@ -63,8 +64,6 @@ RECORDS_PER_TICK = 300
 for the next: a fleet that is seen for the first time would hold the loop up for minutes."""
 
 _Told = TypeVar("_Told", bound=Happening)
-
-FleetReadings = Mapping[WorkloadKey, Mapping[str, Mapping[Quantity, float]]]
 
 
 @dataclass(slots=True)
@@ -180,11 +179,8 @@ class Loop:
             self._lost_since = None
         if self._steady_since is None:
             self._steady_since = now
-        by_workload: dict[WorkloadKey, dict[str, Mapping[Quantity, float]]] = defaultdict(dict)
-        for key, reading in readings.containers.items():
-            by_workload[key.workload][key.container] = reading
         self._alerts = readings.alerts
-        return by_workload, ""
+        return readings.by_workload, ""
 
     def _steady(self, now: float) -> float:
         if self._steady_since is None:
@@ -199,12 +195,10 @@ class Loop:
         records: Mapping[WorkloadKey, Record],
         readings: FleetReadings | None,
     ) -> Iterable[Workload]:
-        """Go workloads, and those that someone asked for by label or that have a record."""
+        """Those that gc-tuner decides on."""
         for key, workload in fleet.items():
             known = key in self._seen if readings is None else key in readings
-            by_default = workload.label_mode is None and self._policy.default_mode is not Mode.OFF
-            by_label = workload.label_mode not in {None, Mode.OFF}
-            if key in records or by_label or (by_default and known):
+            if concerns(workload, self._policy, recorded=key in records, known=known):
                 yield workload
 
     def _newest(self, view: Workload) -> Workload:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tuner.cli.doctor import doctor
 from tuner.cli.release import release
 from tuner.cli.run import run
 from tuner.errors import ConfigError
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(run)
+app.command()(doctor)
 app.command()(release)
 
 

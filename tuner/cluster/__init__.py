@@ -1,30 +1,8 @@
 """The cluster as the loop sees it: the ports on the Kubernetes API, and Events.
 
-What the adapters ask of the API server, and so what they must be permitted, in each namespace that
-is looked at (or by a ClusterRole for all of them):
-
-===================  ========================  ==========================  ======================
-API group            resource                  verbs                       for
-===================  ========================  ==========================  ======================
-apps                 deployments,              get, list, watch            the inventory
-                     statefulsets
-apps                 deployments,              patch                       changes; mode ``auto``
-                     statefulsets
-core                 configmaps                get, list, watch            the live channel
-core                 configmaps                patch                       changes of those
-core                 pods                      list, watch                 what pods run with
-autoscaling          horizontalpodautoscalers  list, watch                 their memory targets
-autoscaling.k8s.io   verticalpodautoscalers    list, watch                 who sets memory
-gc-tuner.io          gctunings                 get, list, watch, create,   records
-                                               delete
-gc-tuner.io          gctunings/status          update                      records
-events.k8s.io        events                    create, patch               Events
-===================  ========================  ==========================  ======================
-
-The overrides are one ConfigMap in gc-tuner's own namespace, which it must be able to list and watch
-there. Autoscalers that are not there, or may not be listed, are none. Events on the operator itself
-are written where its pod lives; that namespace needs the last line too. A dry run needs the reading
-verbs alone.
+What the adapters ask of the API server, and so what they must be permitted, is a list in
+``permissions``. Autoscalers that are not there, or may not be listed, are none. A dry run needs the
+reading verbs alone.
 """
 
 from tuner.cluster.actuator import ClusterActuator
@@ -32,6 +10,7 @@ from tuner.cluster.autoscalers import AutoscalerMirror
 from tuner.cluster.client import Api, ClusterAccess, connect
 from tuner.cluster.events import EventObserver, Regarded, operator_pod
 from tuner.cluster.fleet import ClusterFleet
+from tuner.cluster.inspection import Inspection
 from tuner.cluster.inventory import ClusterInventory
 from tuner.cluster.live import LiveConfigMaps
 from tuner.cluster.mirror import Mirror, Upkeep
@@ -48,6 +27,7 @@ __all__ = [
     "ClusterInventory",
     "ClusterRecords",
     "EventObserver",
+    "Inspection",
     "LiveConfigMaps",
     "Mirror",
     "OverridesWatch",

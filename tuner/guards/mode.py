@@ -21,6 +21,23 @@ def mode_of(workload: Workload, policy: Policy) -> Mode | Hold:
         )
 
 
+def concerns(workload: Workload, policy: Policy, *, recorded: bool, known: bool) -> bool:
+    """Whether gc-tuner decides on a workload.
+
+    It does on those that somebody asked for by label, those that have a record, and by default on
+    all Go services.
+
+    Args:
+        workload: The workload.
+        policy: The operator's policy.
+        recorded: Whether it has a record.
+        known: Whether it is known to be a Go service.
+    """
+    if workload.label_mode is None:
+        return recorded or (known and policy.default_mode is not Mode.OFF)
+    return recorded or workload.label_mode != Mode.OFF
+
+
 def mode(proposal: Proposal, situation: Situation) -> Hold | None:
     """Refuse what may only be recommended."""
     wish = f"would set {_wish(proposal)}"

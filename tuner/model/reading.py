@@ -1,5 +1,6 @@
 """What one round of queries returned, before it means anything."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -93,6 +94,10 @@ class ContainerKey(NamedTuple):
     container: str
 
 
+FleetReadings = Mapping[WorkloadKey, Mapping[str, Mapping[Quantity, float]]]
+"""By workload and name of the container."""
+
+
 @dataclass(frozen=True, slots=True)
 class Readings:
     """The answers of one round of queries.
@@ -105,3 +110,11 @@ class Readings:
     containers: Mapping[ContainerKey, Mapping[Quantity, float]]
     alerts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Names of the firing alerts that were asked for, by namespace; "" for those without one."""
+
+    @property
+    def by_workload(self) -> FleetReadings:
+        """The answers by workload and, below it, the name of the container."""
+        found: defaultdict[WorkloadKey, dict[str, Mapping[Quantity, float]]] = defaultdict(dict)
+        for key, reading in self.containers.items():
+            found[key.workload][key.container] = reading
+        return found

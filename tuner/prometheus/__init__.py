@@ -3,7 +3,7 @@
 from tuner.prometheus.access import Access
 from tuner.prometheus.metric_names import MetricNames
 from tuner.prometheus.queries import PROBE, Query, check, check_selector, queries
-from tuner.prometheus.session import Vector
+from tuner.prometheus.session import Series, Vector
 from tuner.prometheus.source import PrometheusSource, connect
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "MetricNames",
     "PrometheusSource",
     "Query",
+    "Series",
     "Vector",
     "check",
     "check_selector",

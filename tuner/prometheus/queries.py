@@ -135,8 +135,8 @@ COVERAGE = "coverage"
 GO_VERSIONS = "Go versions"
 ALERTS = "alerts"
 
-PROBE = "vector(1)"
-"""PromQL that any Prometheus answers, whatever it scrapes."""
+PROBE = "vector(time())"
+"""PromQL that any Prometheus answers, whatever it scrapes: its own time."""
 
 COVERED = (
     Quantity.PODS,

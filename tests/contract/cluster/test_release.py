@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.contract.cluster.conftest import kubeconfig
 from tests.contract.cluster.objects import gctuning
-from tests.contract.cluster.server import Asked, FakeApiServer, Reply, json_reply, page, refused
+from tests.contract.cluster.server import Asked, FakeApiServer, Reply, json_reply, refused
+from tests.contract.cluster.verb import OVERRIDES, SHOP, Verb
 from tests.examples import NOW, record
-from tests.unit.cluster.objects import config_map, deployment, managed, stateful_set
-from tuner.cli import main
+from tests.unit.cluster.objects import deployment, managed, stateful_set
 from tuner.cluster.records import status_of
 from tuner.model.record import Applied, AppliedSetting
 
@@ -23,10 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SHOP = "/namespaces/shop"
 WEB = f"/apis/apps/v1{SHOP}/deployments/web"
 RECORD = f"/apis/gc-tuner.io/v1alpha1{SHOP}/gctunings/deployment-web"
-OVERRIDES = "/api/v1/namespaces/ops/configmaps"
 ENV = [
     {"name": "PORT", "value": "80"},
     {"name": "GOGC", "value": "200"},
@@ -52,59 +48,6 @@ def web(label: str = "off", version: int = 10, **options: Any) -> dict[str, Any]
     return deployment(version=version, **options)
 
 
-@dataclass
-class Verb:
-    """The command, and the cluster that it finds."""
-
-    server: FakeApiServer
-    arguments: tuple[str, ...]
-    capture: pytest.CaptureFixture[str]
-    patch: pytest.MonkeyPatch
-
-    def finds(self, *objects: dict[str, Any], records: tuple[dict[str, Any], ...]) -> None:
-        """Workloads and records, in all namespaces and in ``shop`` alone."""
-        for place in ("", SHOP):
-            for group, plural in (
-                ("/api/v1", "pods"),
-                ("/apis/autoscaling/v2", "horizontalpodautoscalers"),
-                ("/apis/autoscaling.k8s.io/v1", "verticalpodautoscalers"),
-            ):
-                self.server.on("GET", f"{group}{place}/{plural}", page(version=20))
-            for kind in ("Deployment", "StatefulSet"):
-                path = f"/apis/apps/v1{place}/{kind.lower()}s"
-                found = [each for each in objects if each["kind"] == kind]
-                self.server.on("GET", path, page(*found, version=20))
-            maps = [each for each in objects if each["kind"] == "ConfigMap"]
-            self.server.on("GET", f"/api/v1{place}/configmaps", page(*maps, version=20))
-            path = f"/apis/gc-tuner.io/v1alpha1{place}/gctunings"
-            self.server.on("GET", path, page(*records, version=20))
-
-    def orders(self, text: str | None = None) -> None:
-        """What the overrides say; None: there are none."""
-        found = config_map(
-            "gc-tuner-overrides", namespace="ops", data={"overrides.yaml": text or ""}
-        )
-        self.server.on("GET", OVERRIDES, page(*([found] if text else []), version=20))
-
-    def __call__(self, *arguments: str) -> tuple[int, list[str], str]:
-        """Exit code, lines on standard output, and what standard error says."""
-        self.patch.setattr(sys, "argv", ["gc-tuner", "release", *arguments, *self.arguments])
-        # The command takes the root logger for the process; put back, it ends with the test.
-        self.patch.setattr(logging.getLogger(), "handlers", [])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = self.capture.readouterr()
-        code = ended.value.code if isinstance(ended.value.code, int) else 0
-        return code, out.splitlines(), err
-
-    def written(self) -> list[str]:
-        return [
-            f"{each.method} {each.path}"
-            for method in ("POST", "PUT", "PATCH", "DELETE")
-            for each in self.server.asked(method)
-        ]
-
-
 @pytest.fixture
 def release(
     server: FakeApiServer,
@@ -114,7 +57,7 @@ def release(
 ) -> Verb:
     monkeypatch.setenv("POD_NAMESPACE", "ops")
     access = kubeconfig(tmp_path / "kubeconfig.json", server.url)
-    return Verb(server, ("--kubeconfig", str(access)), capsys, monkeypatch)
+    return Verb("release", server, ("--kubeconfig", str(access)), capsys, monkeypatch)
 
 
 @pytest.fixture
