@@ -1,7 +1,8 @@
-"""What gc-tuner has put into workloads, taken out again by ``gc-tuner release``."""
+"""What people run beside the loop: ``gc-tuner doctor``, and ``gc-tuner release`` at the end."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.e2e.stage import LIVE_CONFIG_MAP, SERVICE, deployed, live_tenant, tenant
 from tests.e2e.testbed.manifests import live_config_map
+from tests.e2e.testbed.operator import ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +26,6 @@ ONE_STEP = {
 }
 LIVE_BEFORE = {"GOGC": "100", "GOMEMLIMIT": "1GiB", "colour": "red"}
 """The limit is over the container's, and so moved."""
-TICKS_SECONDS = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,36 @@ def _without_versions(workload: dict[str, Any]) -> dict[str, Any]:
         if name != "deployment.kubernetes.io/revision"
     }
     return {"annotations": annotations, "spec": workload["spec"]}
+
+
+def _findings(operator: Operator) -> dict[str, str]:
+    """Status of each of the doctor's checks; of several of one name the worst."""
+    ended = operator.run("doctor", "--output", "json")
+    assert ended.returncode in {0, 1}, ended
+    found: dict[str, str] = {}
+    for each in json.loads(ended.stdout)["findings"]:
+        if each["status"] != "ok" or each["check"] not in found:
+            found[each["check"]] = each["status"]
+    assert (ended.returncode == 0) is ("failed" not in found.values()), ended
+    return found
+
+
+def test_the_doctor_finds_what_gc_tuner_needs_and_what_it_lacks(
+    tenants: Mapping[str, Tenant],
+) -> None:
+    subject = tenants["env"]
+    operator = subject.operator()
+    # The first rate window takes a while.
+    subject.until(lambda: _findings(operator)["metrics"] == "ok", 60, "figures of the service")
+    assert set(_findings(operator).values()) == {"ok"}
+    assert all(each.resource == "selfsubjectaccessreviews" for each in operator.writes())
+
+    subject.cluster.kubectl("delete", "rolebinding", ACCOUNT, "--namespace", subject.namespace)
+    lacking = _findings(operator)
+    assert lacking["may patch deployments.apps"] == "failed"
+    assert lacking["may list, watch horizontalpodautoscalers.autoscaling"] == "warning"
+    assert lacking["records"] == "ok"
+    assert lacking["workloads"] == "failed"
 
 
 def test_a_tuned_deployment_is_again_what_it_was_and_uses_its_first_replica_set(

@@ -172,7 +172,8 @@ class _Release:
         if not found and not missing:
             self._say("nothing to release: no workload has values of gc-tuner")
             return 0
-        self._print(found)
+        if found:
+            self._print(found)
         todo = [each for each in found if isinstance(each, Plan) and not each.idle]
         complete = not missing and not any(isinstance(each, Refusal) for each in found)
         if not dry_run and todo:

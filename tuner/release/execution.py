@@ -106,25 +106,28 @@ def release_all(
         wait: Waits so many seconds; true where somebody wants to stop.
     """
     waiting, rolling, told = list(planned), dict[WorkloadKey, Workload](), ""
-    since, stopped = cluster.clock.now(), False
+    since, why = cluster.clock.now(), ""
     while waiting:
+        if wait(0.0):
+            why = "told to stop"
+            break
         try:
             turn, why = _next(cluster, terms, waiting, rolling)
         except UnavailableError as error:
-            turn, why, stopped = None, str(error), True
-        if turn is None and not stopped:
-            if why != told:
-                told = why
-                yield Waiting(waiting[0].workload.key, why)
-            impatient = cluster.clock.now() - since > PATIENCE_SECONDS
-            stopped = wait(LOOK_SECONDS) or impatient
-        if stopped:
-            yield from (Ended(each.workload.key, False, f"not begun: {why}") for each in waiting)
-            return
+            why = str(error)
+            break
         if turn is not None:
             waiting.remove(turn)
             yield _release(cluster, terms, turn, rolling)
-            since, stopped, why = cluster.clock.now(), wait(0.0), "told to stop"
+            since = cluster.clock.now()
+            continue
+        if why != told:
+            told = why
+            yield Waiting(waiting[0].workload.key, why)
+        if cluster.clock.now() - since > PATIENCE_SECONDS:
+            break
+        wait(LOOK_SECONDS)
+    yield from (Ended(each.workload.key, False, f"not begun: {why}") for each in waiting)
 
 
 def _next(

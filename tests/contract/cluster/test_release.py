@@ -177,7 +177,7 @@ def test_a_name_that_two_workloads_have_needs_its_kind(release: Verb) -> None:
 def test_a_workload_that_is_not_there_is_exit_code_1(tuned: Verb) -> None:
     code, lines, _ = tuned("shop/absent", "--yes")
     assert code == 1
-    assert lines[0] == "shop/absent: there is no such Deployment or StatefulSet"
+    assert lines == ["shop/absent: there is no such Deployment or StatefulSet"]
 
 
 def test_mode_auto_is_refused_unless_everything_is_paused_or_gc_tuner_is_ended(

@@ -161,7 +161,8 @@ def test_being_told_to_stop_leaves_the_rest_as_it_is() -> None:
     fleet = tuned(BUSY, SECOND)
     fleet.time.told_to_stop_after = 1
     done, left = fleet.release()
-    assert (done.done, left.done) == (True, False)
+    assert done.done
+    assert left == Ended(left.key, False, "not begun: told to stop")
     assert fleet.env(left.key)
 
 
