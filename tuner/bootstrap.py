@@ -42,13 +42,14 @@ from tuner.instrumentation.log import LogObserver, build_log, capture_libraries
 from tuner.instrumentation.metrics import MetricsObserver
 from tuner.loop import Loop
 from tuner.model.happening import Happening, SourceLost, TickFailed
+from tuner.model.policy import Policy
 from tuner.overrides.book import Book
 from tuner.overrides.document import read_document
 from tuner.overrides.source import BookOverrides
 from tuner.ports import Actuator, Inventory, Observer, Overrides, Records
 from tuner.prometheus import PROBE, Access, PrometheusSource, Series, Vector, connect
 from tuner.schedule import Clocks
-from tuner.settings import LogFormat, Settings
+from tuner.settings import ConfigFile, LogFormat, Reload, Settings
 from tuner.shadow import ShadowActuator, ShadowRecords
 from tuner.version import VERSION
 
@@ -378,7 +379,7 @@ class Outages:
 
 
 @contextlib.contextmanager
-def ready_loop(
+def ready_loop(  # noqa: PLR0913 - what the command line decides
     settings: Settings,
     cluster: ClusterSide,
     *,
@@ -386,6 +387,7 @@ def ready_loop(
     serve: bool,
     log: FilteringBoundLogger,
     observers: Sequence[Observer],
+    config: ConfigFile | None = None,
 ) -> Iterator[Loop]:
     """A loop with all that it needs; what was opened is closed in the opposite order.
 
@@ -396,6 +398,7 @@ def ready_loop(
         serve: Whether to answer at the HTTP endpoints.
         log: Where to say what happens.
         observers: Whom to tell besides log, metrics and cluster.
+        config: The file that the settings came from, to be followed; None: they stay.
 
     Raises:
         ConfigError: No address of Prometheus is set, or the HTTP address cannot be listened at.
@@ -412,14 +415,25 @@ def ready_loop(
             port = stack.enter_context(serving(application, address, port))
             log.info("serving metrics and health", address=address, port=port)
         side = shadowed(cluster) if dry_run else cluster
+        told: list[Observer] = [LogObserver(log), metrics, health, *side.observers, *observers]
+        reload = None if config is None else Reload(config, settings, told)
+
+        def revised(now: float) -> Policy | None:
+            found = None if reload is None else reload.look(now)
+            if found is None:
+                return None
+            source.look_for(found.guards.alerts)
+            return found.policy(dry_run=dry_run)
+
         yield Loop(
             source=source,
             inventory=side.inventory,
             records=side.records,
             actuator=side.actuator,
-            observers=(LogObserver(log), metrics, health, *side.observers, *observers),
+            observers=told,
             policy=settings.policy(dry_run=dry_run),
             overrides=side.overrides,
+            revised=revised,
         )
 
 

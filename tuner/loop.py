@@ -96,8 +96,21 @@ class Loop:
         observers: Sequence[Observer],
         policy: Policy,
         overrides: Overrides,
+        revised: Callable[[float], Policy | None] = lambda _: None,
     ) -> None:
-        """Take the ports; no I/O before the first tick."""
+        """Take the ports; no I/O before the first tick.
+
+        Args:
+            source: Where the figures come from.
+            inventory: The workloads.
+            records: The cluster's memory of each.
+            actuator: What changes them.
+            observers: Whom to tell.
+            policy: What the core is told, to begin with.
+            overrides: What people have laid down.
+            revised: Asked at the beginning of each tick for the policy from there on; None: it
+                stays. What is remembered of the workloads stays in any case.
+        """
         self._source = source
         self._inventory = inventory
         self._records = records
@@ -105,6 +118,7 @@ class Loop:
         self._observers = observers
         self._policy = policy
         self._overrides = overrides
+        self._revised = revised
         self._seen: dict[WorkloadKey, _Seen] = defaultdict(_Seen)
         self._steady_since: float | None = None
         self._lost_since: float | None = None
@@ -119,6 +133,7 @@ class Loop:
             now: The time, seconds since the Unix epoch.
         """
         began = time.perf_counter()
+        self._policy = self._revised(now) or self._policy
         try:
             fleet, records = self._inventory.workloads(), self._records.all()
             # What this tick saves lies over what it began with; the view may go away under it.

@@ -143,6 +143,7 @@ class Stage:
             observers=self.observers,
             policy=self.world.policy,
             overrides=BookOverrides(lambda: self.world.book),
+            revised=lambda _: self.world.policy,
         )
 
     def phase(self) -> Phase | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.instrumentation.fleet import workload
+from tests.unit.instrumentation.fleet import assessment, workload
 from tuner.bootstrap import (
     ClusterSide,
     Outages,
@@ -22,14 +22,20 @@ from tuner.bootstrap import (
 )
 from tuner.errors import ConfigError, UnavailableError
 from tuner.instrumentation.log import build_log
-from tuner.model.happening import Happening, TickEnded, TickFailed
+from tuner.model.happening import (
+    ConfigRefused,
+    ConfigReloaded,
+    Happening,
+    TickEnded,
+    TickFailed,
+)
 from tuner.model.reason import Reason
 from tuner.model.record import Record
 from tuner.model.trial import Change
 from tuner.model.workload import Workload, WorkloadKey
 from tuner.prometheus import Access
 from tuner.prometheus.queries import queries
-from tuner.settings import Settings
+from tuner.settings import ConfigFile, Flags, Settings
 
 LOG = build_log(json=True, level="error", stream=io.StringIO())
 
@@ -146,6 +152,47 @@ def test_ticks_are_seen_at_the_http_endpoints_while_the_loop_is_open() -> None:
     assert f"\ngc_tuner_queries_total {len(asked):.1f}\n" in text
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port), 5).close()
+
+
+def test_a_file_that_changes_is_in_force_at_the_next_tick(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    http = {"address": "127.0.0.1", "port": port}
+    flags = Flags({"prometheus": {"url": "http://127.0.0.1:1"}, "http": http})
+    path.write_text("mode: recommend", encoding="utf-8")
+    config, told, seen = ConfigFile(path, flags), Told(), workload()
+    with ready_loop(
+        config.load(),
+        Cluster(
+            {seen.key: replace(seen, label_mode=None)}, {seen.key: assessment("cart").record}
+        ).side(),
+        dry_run=False,
+        serve=True,
+        log=LOG,
+        observers=[told],
+        config=config,
+    ) as loop:
+
+        def tick(at: float) -> Reason:
+            ended = loop.tick(at)
+            assert isinstance(ended, TickEnded)
+            return ended.assessments[seen.key].decision.reason
+
+        assert tick(1_000.0) is Reason.SOURCE_UNAVAILABLE
+        path.write_text("mode: 'off'\nguards: {alerts: [TooSlow]}", encoding="utf-8")
+        assert tick(1_015.0) is Reason.MODE_OFF
+        path.write_text("mode: auto", encoding="utf-8")
+        assert tick(1_030.0) is Reason.MODE_OFF
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+    asked = len(queries(Settings().names(), rate_window_seconds=60, warm_up_seconds=60))
+    assert f"\ngc_tuner_queries_total {3 * asked + 2:.1f}\n" in text, "twice with the alerts"
+    assert "\ngc_tuner_config_last_reload_successful 0.0\n" in text
+    kinds = (ConfigReloaded, ConfigRefused)
+    reloaded, refused = (each for each in told.happenings if isinstance(each, kinds))
+    assert reloaded == ConfigReloaded(1_015.0, ("mode", "guards.alerts"))
+    assert isinstance(refused, ConfigRefused)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from tuner.cli.options import Config, Context, Kubeconfig, PrometheusUrl, flags
 from tuner.cli.termination import stop_event
 from tuner.instrumentation.table import TableObserver
 from tuner.schedule import Clocks, tick_until
-from tuner.settings import LogFormat, Settings, load
+from tuner.settings import ConfigFile, LogFormat
 
 EXIT_UNAVAILABLE = 3
 """Exit code of ``--once`` where Prometheus or the cluster gave no answer."""
@@ -53,11 +53,11 @@ def run(  # noqa: PLR0913 - one argument a flag
         }
     )
     with stop_event() as stop:
-        settings = load(config, given)
-        raise typer.Exit(_run(settings, stop, dry_run=dry_run, once=once))
+        raise typer.Exit(_run(ConfigFile(config, given), stop, dry_run=dry_run, once=once))
 
 
-def _run(settings: Settings, stop: threading.Event, *, dry_run: bool, once: bool) -> int:
+def _run(config: ConfigFile, stop: threading.Event, *, dry_run: bool, once: bool) -> int:
+    settings = config.load()
     log = logger(settings)
     check_prometheus(access(settings), log)
     disable_created_metrics()  # type: ignore[no-untyped-call] # one more series for each counter
@@ -73,6 +73,7 @@ def _run(settings: Settings, stop: threading.Event, *, dry_run: bool, once: bool
             serve=not once,
             log=log,
             observers=observers,
+            config=config,
         ) as loop,
     ):
         if once:

@@ -22,6 +22,8 @@ from tuner.errors import ClusterError, GoneError, UnavailableError
 from tuner.model.decision import Hold
 from tuner.model.happening import (
     ChangeWritten,
+    ConfigRefused,
+    ConfigReloaded,
     HoldBegan,
     OverridesMoved,
     SourceFound,
@@ -234,9 +236,21 @@ class EventObserver:
             case SourceFound(at=at, outage_seconds=seconds):
                 note = f"the metrics source answers again after {seconds:.0f} s"
                 found = _Occurrence(at, self._operator, False, "SourceFound", "Read", note, "")
+            case ConfigReloaded() | ConfigRefused():
+                found = self._configured(happening)
             case _:
                 pass
         return found
+
+    def _configured(self, happening: ConfigReloaded | ConfigRefused) -> _Occurrence:
+        match happening:
+            case ConfigRefused(at=at, detail=detail):
+                note = f"the last good configuration stays in force: {detail}"
+                return _Occurrence(at, self._operator, True, "ConfigRefused", "Load", note, note)
+            case ConfigReloaded(at=at, changed=changed):
+                words = ", ".join(changed) or "what was refused was put right, nothing else"
+                note = f"the configuration is another one: {words}"
+                return _Occurrence(at, self._operator, False, "ConfigReloaded", "Load", note, note)
 
     def _worth_telling(self, workload: Workload, reason: Reason, at: float) -> bool:
         """Whether a hold is noteworthy, asked for by label, and was not told within the hour."""

@@ -9,6 +9,8 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 from tuner.model.happening import (
     ChangeWritten,
+    ConfigRefused,
+    ConfigReloaded,
     Happening,
     HoldBegan,
     OverridesMoved,
@@ -101,9 +103,9 @@ class LogObserver:
                     predicted_saving_ratio=_rounded(outcome.predicted_saving_ratio),
                     measured_saving_ratio=_rounded(outcome.measured_saving_ratio),
                 )
-            case HoldBegan() | OverridesMoved():
+            case HoldBegan() | OverridesMoved() | ConfigReloaded():
                 _told(log, happening)
-            case WriteFailed() | WorkloadFailed():
+            case WriteFailed() | WorkloadFailed() | ConfigRefused():
                 _went_wrong(log, happening)
             case _:
                 assert_never(happening)
@@ -124,7 +126,12 @@ class LogObserver:
         self._tick += 1
 
 
-def _told(log: FilteringBoundLogger, happening: HoldBegan | OverridesMoved) -> None:
+def _told(
+    log: FilteringBoundLogger, happening: HoldBegan | OverridesMoved | ConfigReloaded
+) -> None:
+    if isinstance(happening, ConfigReloaded):
+        log.info("configuration reloaded", changed=list(happening.changed))
+        return
     workload = str(happening.workload.key)
     if isinstance(happening, HoldBegan):
         decision = happening.decision
@@ -134,7 +141,14 @@ def _told(log: FilteringBoundLogger, happening: HoldBegan | OverridesMoved) -> N
         log.info("overrides moved", workload=workload, taken=taken, released=released)
 
 
-def _went_wrong(log: FilteringBoundLogger, happening: WriteFailed | WorkloadFailed) -> None:
+def _went_wrong(
+    log: FilteringBoundLogger, happening: WriteFailed | WorkloadFailed | ConfigRefused
+) -> None:
+    if isinstance(happening, ConfigRefused):
+        log.warning(
+            "configuration refused: the last good one stays in force", detail=happening.detail
+        )
+        return
     workload = str(happening.key)
     if isinstance(happening, WriteFailed):
         what, detail = happening.what, happening.detail

@@ -15,6 +15,8 @@ from prometheus_client.registry import Collector
 from tuner.model.decision import Apply
 from tuner.model.happening import (
     ChangeWritten,
+    ConfigRefused,
+    ConfigReloaded,
     Happening,
     HoldBegan,
     OverridesMoved,
@@ -113,6 +115,20 @@ class MetricsObserver:
             self._trials.labels(verdict.value)
         for result in ("written", "failed"):
             self._writes.labels("workload", result)
+        self._reloads = Counter(
+            "gc_tuner_config_reloads",
+            "Times that the configuration file changed, by what became of it.",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("applied", "invalid", "restart_required"):
+            self._reloads.labels(result)
+        self._reload_successful = Gauge(
+            "gc_tuner_config_last_reload_successful",
+            "Whether the configuration file is in force as it stands.",
+            registry=registry,
+        )
+        self._reload_successful.set(1)
         build = Gauge(
             "gc_tuner_build_info",
             "Version of gc-tuner and of the Python that runs it.",
@@ -128,18 +144,16 @@ class MetricsObserver:
                 self._ended(happening)
             case TickFailed():
                 self._ticks_failed.inc()
-            case SourceLost(cause=cause):
-                self._source_lost = True
-                self._source_up.set(0)
-                self._source_failures.labels(cause).inc()
-            case SourceFound():
-                self._source_lost = False
+            case SourceLost() | SourceFound():
+                self._source(happening)
             case ChangeWritten():
                 self._writes.labels("workload", "written").inc()
             case WriteFailed(what=what):
                 self._writes.labels(what, "failed").inc()
             case TrialEnded(outcome=outcome):
                 self._judged(outcome)
+            case ConfigReloaded() | ConfigRefused():
+                self._reloaded(happening)
             case PhaseReached() | HoldBegan() | OverridesMoved() | WorkloadFailed():
                 pass
             case _:
@@ -155,6 +169,20 @@ class MetricsObserver:
         )
         for (verb, reason), count in decisions.items():
             self._decisions.labels(verb, reason.value).inc(count)
+
+    def _source(self, happening: SourceLost | SourceFound) -> None:
+        self._source_lost = isinstance(happening, SourceLost)
+        if isinstance(happening, SourceLost):
+            self._source_up.set(0)
+            self._source_failures.labels(happening.cause).inc()
+
+    def _reloaded(self, happening: ConfigReloaded | ConfigRefused) -> None:
+        if isinstance(happening, ConfigReloaded):
+            result = "applied"
+        else:
+            result = "restart_required" if happening.restart else "invalid"
+        self._reloads.labels(result).inc()
+        self._reload_successful.set(isinstance(happening, ConfigReloaded))
 
     def _judged(self, outcome: Outcome) -> None:
         self._trials.labels(outcome.verdict.value).inc()

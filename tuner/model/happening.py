@@ -130,6 +130,25 @@ class WorkloadFailed:
     """With its traceback."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConfigReloaded:
+    """The configuration file changed, and is in force."""
+
+    at: float
+    changed: tuple[str, ...]
+    """Settings that became others; none where what was refused was put right again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRefused:
+    """The configuration file changed, and all that was in force stays so."""
+
+    at: float
+    detail: str
+    restart: tuple[str, ...] = ()
+    """Settings that only a restart can change; none where the file cannot be used at all."""
+
+
 Happening = (
     TickEnded
     | TickFailed
@@ -142,4 +161,6 @@ Happening = (
     | OverridesMoved
     | WriteFailed
     | WorkloadFailed
+    | ConfigReloaded
+    | ConfigRefused
 )

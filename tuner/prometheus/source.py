@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
 
 from prometheus_api_client import PrometheusConnect
 from urllib3.util.retry import Retry
@@ -73,14 +74,26 @@ class PrometheusSource:
         self.queries_sent = 0
         self._client = client
         self._names = names
-        self._queries = queries(
+        self._written = partial(
+            queries,
             names,
             rate_window_seconds=rate_window_seconds,
             warm_up_seconds=warm_up_seconds,
-            alerts=alerts,
         )
         self._timeout_seconds = timeout_seconds
-        self._pool = ThreadPoolExecutor(len(self._queries), thread_name_prefix="prometheus")
+        self._pool = ThreadPoolExecutor(len(self._written()) + 1, thread_name_prefix="prometheus")
+        self.look_for(alerts)
+
+    def look_for(self, alerts: Sequence[str]) -> None:
+        """Ask for other alerts from the next `read` on.
+
+        Args:
+            alerts: Their names.
+
+        Raises:
+            ValueError: One is empty.
+        """
+        self._queries = self._written(alerts=alerts)
 
     def read(self, at: float) -> Readings:
         """All figures as of a time.

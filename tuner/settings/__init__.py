@@ -3,5 +3,6 @@
 from tuner.settings.complaint import Flags
 from tuner.settings.layers import load
 from tuner.settings.operator import LogFormat, LogLevel, Settings
+from tuner.settings.reload import ConfigFile, Reload
 
-__all__ = ["Flags", "LogFormat", "LogLevel", "Settings", "load"]
+__all__ = ["ConfigFile", "Flags", "LogFormat", "LogLevel", "Reload", "Settings", "load"]

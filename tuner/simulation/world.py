@@ -25,6 +25,7 @@ class World:
         source: What the loop reads.
         loop: The loop itself, the same as in a real cluster.
         book: What people have laid down; tests write new ones.
+        policy: What the loop is told; tests revise it between ticks.
     """
 
     def __init__(
@@ -79,4 +80,5 @@ class World:
             observers=self._observers,
             policy=self.policy,
             overrides=BookOverrides(lambda: self.book),
+            revised=lambda _: self.policy,
         )

@@ -13,6 +13,8 @@ from tuner.cluster import EventObserver, operator_pod
 from tuner.model.decision import Decision, Hold
 from tuner.model.happening import (
     ChangeWritten,
+    ConfigRefused,
+    ConfigReloaded,
     Happening,
     HoldBegan,
     PhaseReached,
@@ -152,6 +154,21 @@ def test_a_lost_source_is_an_event_on_the_operator_and_a_series_when_it_flaps(
     assert counted.json == {
         "series": {"count": 2, "lastObservedTime": "2023-11-14T22:14:20.250000Z"}
     }
+
+
+def test_a_configuration_that_is_refused_or_taken_over_is_told_on_the_operators_pod(
+    server: FakeApiServer, observed: Observed
+) -> None:
+    server.on("POST", POD_EVENTS, CREATED)
+    observed.tell(ConfigRefused(AT, "interval: 15 has no unit"), ConfigReloaded(AT + 60, ()))
+    observed.tell(ConfigReloaded(AT + 120, ("mode", "law.worth")))
+    refused, righted, reloaded = (each.json for each in server.asked("POST"))
+    assert refused["regarding"]["uid"] == righted["regarding"]["uid"] == "uid-pod"
+    assert (refused["reason"], refused["type"]) == ("ConfigRefused", "Warning")
+    assert refused["note"].endswith("stays in force: interval: 15 has no unit")
+    assert (righted["reason"], righted["type"]) == ("ConfigReloaded", "Normal")
+    assert righted["note"].endswith("what was refused was put right, nothing else")
+    assert reloaded["note"].endswith("mode, law.worth")
 
 
 def test_a_series_whose_event_has_expired_begins_anew(

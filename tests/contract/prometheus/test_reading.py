@@ -209,6 +209,23 @@ def test_firing_alerts_are_told_by_namespace(
     )
 
 
+def test_other_alerts_are_asked_for_from_the_next_reading_on(
+    prometheus: FakePrometheus, open_source: OpenSource
+) -> None:
+    def asked() -> list[str]:
+        prometheus.asked.clear()
+        source.read(AT)
+        return [each.query for each in prometheus.asked if "ALERTS" in each.query]
+
+    with open_source(prometheus.url) as source:
+        assert asked() == []
+        source.look_for(["TooSlow"])
+        (query,) = asked()
+        assert '"TooSlow"' in query
+        source.look_for([])
+        assert asked() == []
+
+
 def test_an_alert_without_a_name_spoils_the_answer(
     prometheus: FakePrometheus, open_source: OpenSource
 ) -> None:

@@ -8,6 +8,8 @@ from tests.unit.instrumentation.fleet import HOLD, TRIAL, assessment, ended, out
 from tuner.instrumentation.log import LogObserver, build_log
 from tuner.model.happening import (
     ChangeWritten,
+    ConfigRefused,
+    ConfigReloaded,
     Happening,
     HoldBegan,
     OverridesMoved,
@@ -89,6 +91,15 @@ def test_trouble_is_a_warning_with_its_cause() -> None:
     assert lines[0]["cause"] == "timeout"
     assert lines[1]["outage_seconds"] == 60.0
     assert (lines[2]["workload"], lines[2]["what"]) == (str(key), "record")
+
+
+def test_a_reload_names_what_changed_and_a_refusal_what_is_wrong() -> None:
+    reloaded, refused = written(
+        ConfigReloaded(1_000.0, ("mode", "law.worth")), ConfigRefused(1_015.0, "interval: no unit")
+    )
+    assert (reloaded["level"], reloaded["changed"]) == ("info", ["mode", "law.worth"])
+    assert (refused["level"], refused["detail"]) == ("warning", "interval: no unit")
+    assert refused["event"] == "configuration refused: the last good one stays in force"
 
 
 @pytest.mark.parametrize("as_json", [True, False], ids=["json", "text"])

@@ -16,6 +16,8 @@ from tests.unit.instrumentation.fleet import (
 from tuner.instrumentation.metrics import MetricsObserver
 from tuner.model.happening import (
     ChangeWritten,
+    ConfigRefused,
+    ConfigReloaded,
     SourceFound,
     SourceLost,
     TickFailed,
@@ -155,3 +157,22 @@ def test_every_metric_has_the_prefix_and_an_explanation(registry: CollectorRegis
     assert all(each.name.startswith("gc_tuner_") and each.documentation for each in families)
     assert b'gc_tuner_build_info{python="' in generate_latest(registry)
     assert b'version="1.2.3"' in generate_latest(registry)
+
+
+def test_reloads_are_counted_by_result_and_the_last_one_is_known(
+    registry: CollectorRegistry, observer: MetricsObserver
+) -> None:
+    def told() -> tuple[list[float | None], float | None]:
+        counts = [
+            registry.get_sample_value("gc_tuner_config_reloads_total", {"result": result})
+            for result in ("applied", "invalid", "restart_required")
+        ]
+        return counts, registry.get_sample_value("gc_tuner_config_last_reload_successful")
+
+    assert told() == ([0, 0, 0], 1)
+    observer.notify(ConfigRefused(1_000.0, "interval: no unit"))
+    assert told() == ([0, 1, 0], 0)
+    observer.notify(ConfigRefused(1_015.0, "http.port cannot change", ("http.port",)))
+    assert told() == ([0, 1, 1], 0)
+    observer.notify(ConfigReloaded(1_030.0, ("mode",)))
+    assert told() == ([1, 1, 1], 1)
