@@ -15,7 +15,7 @@ from tests.benchmark.quality.run import FULL, QUICK, Extent, Result, run
 from tests.benchmark.quality.scenarios import SCENARIOS, Scenario
 from tests.benchmark.report import page
 from tests.benchmark.store import MixedError, Origin, Store, default_folder
-from tests.e2e.testbed.binaries import BuildError
+from tests.e2e.testbed.cache import BuildError
 from tests.e2e.testbed.cluster import REPOSITORY, Cluster
 from tests.e2e.testbed.processes import ProcessError, terminated_as_interrupt
 

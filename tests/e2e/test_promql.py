@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.testbed.binaries import PROMETHEUS, build, default_cache
+from tests.e2e.testbed.binaries import PROMETHEUS, build
+from tests.e2e.testbed.cache import default_cache
 from tests.e2e.testbed.processes import wait_for
 from tests.e2e.testbed.prometheus import Prometheus, Scraping, prepare_prometheus
 from tuner.model.reading import ContainerKey, Quantity

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.testbed.audit import WRITING_VERBS
-from tests.e2e.testbed.binaries import CREDENTIALS, BuildError, build
+from tests.e2e.testbed.binaries import CREDENTIALS, build
+from tests.e2e.testbed.cache import BuildError
 from tests.e2e.testbed.cluster import REPOSITORY, KubectlError
 from tests.e2e.testbed.manifests import (
     APP_CONTAINER,

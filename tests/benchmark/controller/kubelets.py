@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.testbed.binaries import KWOK, build, default_cache
+from tests.e2e.testbed.binaries import KWOK, build
+from tests.e2e.testbed.cache import default_cache
 from tests.e2e.testbed.processes import Process
 
 if TYPE_CHECKING:

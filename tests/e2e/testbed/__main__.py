@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.e2e.testbed.binaries import BuildError
+from tests.e2e.testbed.cache import BuildError
 from tests.e2e.testbed.cluster import Cluster
 from tests.e2e.testbed.manifests import MODE_LABEL, Load, SampleService
 from tests.e2e.testbed.processes import ProcessError, terminated_as_interrupt

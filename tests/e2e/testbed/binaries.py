@@ -7,35 +7,25 @@ needed, and only when something has to be built.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.e2e.testbed.cache import BuildError, cached, default_cache, say
 
 _HERE = Path(__file__).parent
 _PROGRESS_SECONDS = 10.0
-_UNUSED_FOLDER_DAYS = 14
 _ERROR_LINES = 30
 
 _KUBERNETES_VERSION = "1.36.3"
 _KUBERNETES_MAJOR, _KUBERNETES_MINOR, _ = _KUBERNETES_VERSION.split(".")
 _HELM_VERSION = "3.22.0"
 _PROMETHEUS_VERSION = "3.15.0"  # what module version v0.315.0 is called in public
-
-
-class BuildError(RuntimeError):
-    """A program of the test bed could not be built; the text says what to do."""
 
 
 @dataclass(frozen=True)
@@ -143,12 +133,6 @@ class Binaries:
     loadgen: Path
 
 
-def default_cache() -> Path:
-    """Return the folder that built programs are kept in: under XDG_CACHE_HOME or ~/.cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "gc-tuner" / "testbed"
-
-
 def build_all(cache: Path | None = None) -> Binaries:
     """Return every program of the test bed, building first what the cache lacks.
 
@@ -183,27 +167,18 @@ def build(module: GoModule, cache: Path) -> Path:
     Raises:
         BuildError: Go is missing or a build failed.
     """
-    target = cache / f"{module.name}-{module.key()}"
-    if _use(target):
-        return target
-    cache.mkdir(parents=True, exist_ok=True)
-    with _locked(cache / f".{module.name}.lock", f"another process builds {module.name}"):
-        if _use(target):
-            return target
+
+    def make(folder: Path) -> None:
         go = shutil.which("go")
         if go is None:
             raise BuildError(
                 f"Go is needed once to build {module.name} for the test bed, and no `go` is on "
                 "PATH. Install Go 1.26 or newer: https://go.dev/doc/install"
             )
-        unfinished = cache / f".{target.name}.unfinished"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir()
         for program, package in module.programs:
-            _build_program(go, module, package, unfinished / program)
-        unfinished.rename(target)
-        _forget_unused(cache, module.name)
-    return target
+            _build_program(go, module, package, folder / program)
+
+    return cached(cache, module.name, module.key(), make)
 
 
 def _build_program(go: str, module: GoModule, package: str, output: Path) -> None:
@@ -219,7 +194,7 @@ def _build_program(go: str, module: GoModule, package: str, output: Path) -> Non
         "GOWORK": "off",
     }
     began = time.monotonic()
-    _say(f"building {output.name} ...")
+    say(f"building {output.name} ...")
     log = output.with_name(f"{output.name}.log")
     with log.open("wb") as output_file:
         compiler = subprocess.Popen(
@@ -236,7 +211,7 @@ def _build_program(go: str, module: GoModule, package: str, output: Path) -> Non
                 try:
                     compiler.wait(_PROGRESS_SECONDS)
                 except subprocess.TimeoutExpired:
-                    _say(f"building {output.name} ... {time.monotonic() - began:.0f} s")
+                    say(f"building {output.name} ... {time.monotonic() - began:.0f} s")
         finally:
             if compiler.poll() is None:
                 os.killpg(compiler.pid, signal.SIGKILL)
@@ -247,37 +222,4 @@ def _build_program(go: str, module: GoModule, package: str, output: Path) -> Non
             "\n".join([f"`go build` of {package} failed in {module.directory}:", *lines])
         )
     log.unlink()
-    _say(f"built {output.name} in {time.monotonic() - began:.0f} s")
-
-
-def _use(folder: Path) -> bool:
-    """Return whether a built folder is there, marking it as used today if so."""
-    try:
-        os.utime(folder)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _forget_unused(cache: Path, module_name: str) -> None:
-    """Remove builds of a module that nobody has used for a while: one is left per edit."""
-    oldest = time.time() - _UNUSED_FOLDER_DAYS * 86_400
-    for folder in cache.glob(f"{module_name}-*"):
-        if folder.stat().st_mtime < oldest:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _locked(path: Path, meanwhile: str) -> Iterator[None]:
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _say(f"waiting: {meanwhile}")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"testbed: {text}\n")
-    sys.stderr.flush()
+    say(f"built {output.name} in {time.monotonic() - began:.0f} s")

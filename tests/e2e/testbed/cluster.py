@@ -18,6 +18,7 @@ from tests.e2e.testbed.audit import AuditEvent, read_audit_log
 from tests.e2e.testbed.binaries import Binaries, build_all
 from tests.e2e.testbed.controlplane import ControlPlane, prepare_control_plane
 from tests.e2e.testbed.credentials import client_certificate_user, write_kubeconfig
+from tests.e2e.testbed.image import build_image
 from tests.e2e.testbed.processes import Process, free_port, wait_for
 from tests.e2e.testbed.prometheus import Prometheus, Scraping, prepare_prometheus
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
     from typing import Self
+
+    from tests.e2e.testbed.image import BuiltImage
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 NODE_NAME = "node-1"
@@ -96,12 +99,31 @@ class Image:
     Attributes:
         name: image name without a tag.
         command: program and arguments, as ENTRYPOINT would be.
+        arguments: as CMD would be.
         environment: as ENV would be.
+        working_directory: as WORKDIR would be; by default a folder of the pod's.
+        user: as USER would be; by default the node's own.
+        mounts: folders of the machine that a container sees, and where.
     """
 
     name: str
     command: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    working_directory: str | None = None
+    user: str = ""
+    mounts: tuple[tuple[Path, str], ...] = ()
+
+    def entry(self) -> dict[str, Any]:
+        """Return its entry in the node's images file."""
+        return {
+            "command": self.command,
+            "args": self.arguments,
+            "env": dict(self.environment),
+            "workingDir": self.working_directory,
+            "user": self.user,
+            "mounts": [{"source": str(source), "target": target} for source, target in self.mounts],
+        }
 
 
 def default_images(binaries: Binaries) -> tuple[Image, ...]:
@@ -109,11 +131,21 @@ def default_images(binaries: Binaries) -> tuple[Image, ...]:
     return (
         Image("testbed/service", (str(binaries.service),)),
         Image("testbed/loadgen", (str(binaries.loadgen),)),
-        Image(
-            "gc-tuner",
-            (sys.executable, "-m", "tuner", "run"),
-            (("PYTHONPATH", str(REPOSITORY)),),
-        ),
+        gc_tuner_image(build_image(REPOSITORY)),
+    )
+
+
+def gc_tuner_image(built: BuiltImage) -> Image:
+    """Return gc-tuner's own image, as its Dockerfile has it."""
+    config = built.config
+    return Image(
+        "gc-tuner",
+        command=config.entrypoint,
+        arguments=config.arguments,
+        environment=tuple(config.environment.items()),
+        working_directory=config.working_directory,
+        user=config.user,
+        mounts=tuple((each.source, each.target) for each in built.mounts),
     )
 
 
@@ -536,13 +568,7 @@ def _prepare_node(
 ) -> Process:
     images_file = directory / "images.json"
     images_file.write_text(
-        json.dumps(
-            {
-                image.name: {"command": list(image.command), "env": dict(image.environment)}
-                for image in images
-            },
-            indent=1,
-        )
+        json.dumps({image.name: image.entry() for image in images}, indent=1), encoding="utf-8"
     )
     # By name and group a kubelet: the Node authorizer limits what it writes to its own pods.
     pem = control_plane.authority.client(f"system:node:{NODE_NAME}", ("system:nodes",))

@@ -2,14 +2,21 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.e2e.testbed.node.addresses import AddressPool
 from tests.e2e.testbed.node.backoff import Backoff, BackoffPolicy
-from tests.e2e.testbed.node.images import ImageNotFoundError, load_image, repository_of
+from tests.e2e.testbed.node.images import (
+    ImageNotFoundError,
+    load_image,
+    repository_of,
+    user_of,
+)
 from tests.e2e.testbed.node.probes import HttpAction, Tally, TcpAction, parse_probe
+from tests.e2e.testbed.node.process import Mount, User
 from tests.e2e.testbed.node.procfs import Ancestry
 from tests.e2e.testbed.node.quantity import divide_up, parse_quantity
 from tests.e2e.testbed.node.resize import (
@@ -20,9 +27,6 @@ from tests.e2e.testbed.node.resize import (
     total_requests,
 )
 from tests.e2e.testbed.node.services import service_endpoints
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -73,6 +77,26 @@ def test_an_image_is_found_by_tag_before_it_is_found_without(tmp_path: Path) -> 
     assert load_image(file, "app:2").command == ("new",)
     with pytest.raises(ImageNotFoundError):
         load_image(file, "other")
+
+
+def test_an_image_says_what_runs_who_runs_it_and_what_it_sees(tmp_path: Path) -> None:
+    file = tmp_path / "images.json"
+    entry = {
+        "command": ["python"],
+        "args": ["run"],
+        "user": "65532:65532",
+        "mounts": [{"source": "/here", "target": "/opt/it"}],
+    }
+    file.write_text(json.dumps({"app": entry, "bare": {"command": ["sh"]}}))
+    image, bare = load_image(file, "app"), load_image(file, "bare")
+    assert (image.command, image.arguments) == (("python",), ("run",))
+    assert image.mounts == (Mount(Path("/here"), "/opt/it", read_only=True),)
+    assert user_of(image, {}) == User(65532, 65532)
+    assert user_of(image, {"runAsUser": 1000}) == User(1000, 0)
+    assert user_of(image, {"runAsGroup": 2000}) == User(65532, 2000)
+    assert (bare.arguments, bare.mounts) == ((), ())
+    assert user_of(bare, {}) is None
+    assert user_of(bare, {"runAsUser": 0}) == User(0, 0)
 
 
 def test_an_address_is_unique_and_comes_again_only_after_all_others() -> None:

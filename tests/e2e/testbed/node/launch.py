@@ -6,8 +6,9 @@ and then turns into the command, keeping its process id. Paths that do not exist
 are made on small tmpfs mounts that only this process sees, so the machine itself is unchanged.
 
 SPEC is a JSON file: `parent` (process id), `argv`, `env`, `cwd`, `mounts` (list of `source`,
-`target`, `read_only`), `scratch` (an empty directory) and `join` (process id whose mounts are
-used instead, or null).
+`target`, `read_only`), `scratch` (an empty directory), `join` (process id whose mounts are
+used instead, or null), `read_only_root` (whether all but the writable mounts is read-only) and
+`user` (list of uid and gid to become, or null; only root can).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import os
 import signal
 import stat
+import struct
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,6 +31,10 @@ _MS_REMOUNT = 32
 _MS_BIND = 4096
 _MS_REC = 16384
 _MS_PRIVATE = 1 << 18
+_SYS_MOUNT_SETATTR = 442
+_AT_FDCWD = -100
+_AT_RECURSIVE = 0x8000
+_MOUNT_ATTR_RDONLY = 1
 _CANNOT_START = 128
 # When the machine itself runs out of memory, a container goes before the control plane.
 _OOM_SCORE = "500"
@@ -126,6 +132,32 @@ def _make_read_only(target: Path) -> None:
     _mount("none", str(target), "", _MS_BIND | _MS_REMOUNT | _MS_RDONLY | kept)
 
 
+def _make_root_read_only(writable: list[str]) -> None:
+    """Leave only these mounts writable, and what every container may write to."""
+    _set_attributes("/", _AT_RECURSIVE, added=_MOUNT_ATTR_RDONLY)
+    for target in ("/dev", "/proc", *writable):
+        _set_attributes(target, 0, removed=_MOUNT_ATTR_RDONLY)
+
+
+def _set_attributes(target: str, flags: int, *, added: int = 0, removed: int = 0) -> None:
+    attributes = struct.pack("QQQQ", added, removed, 0, 0)
+    result = _libc.syscall(
+        ctypes.c_long(_SYS_MOUNT_SETATTR),
+        ctypes.c_long(_AT_FDCWD),
+        target.encode(),
+        ctypes.c_ulong(flags),
+        attributes,
+        ctypes.c_size_t(len(attributes)),
+    )
+    _check(result, f"mount_setattr on {target}")
+
+
+def _become(uid: int, gid: int) -> None:
+    os.setgroups([])
+    os.setgid(gid)
+    os.setuid(uid)
+
+
 def _nearest_directory(target: Path) -> Path:
     return next(parent for parent in target.parents if parent.is_dir()).resolve()
 
@@ -154,12 +186,10 @@ def _mount_volumes(mounts: list[dict[str, Any]], scratch: Path) -> None:
         os.close(source)
 
 
-def _execute(argv: list[str], env: dict[str, str], cwd: str) -> NoReturn:
-    Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
+def _execute(argv: list[str], env: dict[str, str]) -> NoReturn:
     # Python ignores these and the command would inherit that.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
-    os.chdir(cwd)
     os.execvpe(argv[0], argv, env)  # noqa: S606 - running the command is the purpose
 
 
@@ -171,11 +201,18 @@ def main(file: Path) -> None:
     try:
         if spec["join"] is not None:
             _join_namespace(spec["join"])
-        elif spec["mounts"]:
+        elif spec["mounts"] or spec["read_only_root"]:
             _enter_private_namespace()
             _mount_volumes(spec["mounts"], Path(spec["scratch"]))
-        _die_with_parent(spec["parent"])
-        _execute(spec["argv"], spec["env"], spec["cwd"])
+            if spec["read_only_root"]:
+                writable = [each["target"] for each in spec["mounts"] if not each["read_only"]]
+                _make_root_read_only(writable)
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
+        os.chdir(spec["cwd"])
+        if spec["user"] is not None and os.geteuid() == 0:
+            _become(*spec["user"])
+        _die_with_parent(spec["parent"])  # a change of user would undo it
+        _execute(spec["argv"], spec["env"])
     except OSError as error:
         sys.stderr.write(f"container could not be started: {error}\n")
         sys.exit(_CANNOT_START)

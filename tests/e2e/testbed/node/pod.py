@@ -19,7 +19,7 @@ from tests.e2e.testbed.node.environment import (
 )
 from tests.e2e.testbed.node.expansion import expand
 from tests.e2e.testbed.node.fields import PodFacts
-from tests.e2e.testbed.node.images import load_image
+from tests.e2e.testbed.node.images import load_image, user_of
 from tests.e2e.testbed.node.lookup import Lookup
 from tests.e2e.testbed.node.objects import (
     JsonObject,
@@ -202,13 +202,21 @@ class PodWorker:
         variables = resolve_environment(container, self.pod, sources, self._facts, base)
         command = [expand(item, variables) for item in container.get("command") or []]
         arguments = [expand(item, variables) for item in container.get("args") or []]
+        if not command:
+            command, arguments = [*image.command], arguments or [*image.arguments]
+        security = {
+            **(self.pod["spec"].get("securityContext") or {}),
+            **(container.get("securityContext") or {}),
+        }
         return LaunchPlan(
-            argv=[*(command or image.command), *arguments],
+            argv=[*command, *arguments],
             env=variables,
             working_directory=(
                 container.get("workingDir") or image.working_directory or str(self._directory)
             ),
-            mounts=self._volumes.mounts(container, variables),
+            mounts=[*image.mounts, *self._volumes.mounts(container, variables)],
+            read_only_root=bool(security.get("readOnlyRootFilesystem")),
+            user=user_of(image, security),
         )
 
     def changed(self) -> None:

@@ -36,13 +36,33 @@ class Mount:
 
 
 @dataclass(frozen=True)
+class User:
+    """Who a process is; without effect where the node itself is not root."""
+
+    uid: int
+    gid: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> User | None:
+        """Return the user of a `uid` or `uid:gid`; None for nothing."""
+        uid, _, gid = text.partition(":")
+        return cls(int(uid), int(gid or 0)) if text else None
+
+
+@dataclass(frozen=True)
 class LaunchPlan:
-    """All that is needed to start a container's process."""
+    """All that is needed to start a container's process.
+
+    `read_only_root` lets it write to its writable mounts, /proc and /dev alone. `user` is the
+    node's own where it is None.
+    """
 
     argv: Sequence[str]
     env: Mapping[str, str]
     working_directory: str
     mounts: Sequence[Mount]
+    read_only_root: bool = False
+    user: User | None = None
 
 
 @dataclass
@@ -91,7 +111,7 @@ def start_process(plan: LaunchPlan, directory: Path, log: Path) -> Process:
     `directory` is the container's own and holds its launch file; output is appended to `log`.
     """
     container_id = secrets.token_hex(32)
-    popen = _spawn(plan, directory, log, container_id, joins=None)
+    popen = spawn(plan, directory, log, container_id, joins=None)
     process = Process(
         container_id=container_id,
         pid=popen.pid,
@@ -107,8 +127,8 @@ async def run_inside(
 ) -> int:
     """Run one more command with a container's mounts and environment; return its exit code."""
     await _launched(process.pid)
-    inner = LaunchPlan(argv, plan.env, plan.working_directory, ())
-    popen = _spawn(inner, directory, log, secrets.token_hex(8), joins=process.pid)
+    inner = LaunchPlan(argv, plan.env, plan.working_directory, (), user=plan.user)
+    popen = spawn(inner, directory, log, secrets.token_hex(8), joins=process.pid)
     exited = _watch(popen, set)
     try:
         return await asyncio.shield(exited)
@@ -132,9 +152,20 @@ def _launching(pid: int) -> bool:
         return False  # it is gone, and with it the reason to wait
 
 
-def _spawn(
+def spawn(
     plan: LaunchPlan, directory: Path, log: Path, name: str, joins: int | None
 ) -> subprocess.Popen[bytes]:
+    """Start the launcher, which becomes the plan's command, in a process group of its own.
+
+    It ends with the thread that called.
+
+    Args:
+        plan: what to start.
+        directory: a folder for what the start itself needs.
+        log: file that its output is appended to.
+        name: of its launch file.
+        joins: process whose mounts it shares instead of having its own.
+    """
     scratch = directory / "root"
     scratch.mkdir(parents=True, exist_ok=True)
     spec = {
@@ -148,6 +179,8 @@ def _spawn(
         ],
         "scratch": str(scratch),
         "join": joins,
+        "read_only_root": plan.read_only_root,
+        "user": None if plan.user is None else [plan.user.uid, plan.user.gid],
     }
     launch_file = directory / f"launch-{name[:8]}.json"
     descriptor = os.open(launch_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -107,9 +107,8 @@ def volume_files(
             files.update(_downward(source["downwardAPI"], pod, facts, mode))
         else:
             reference = source["serviceAccountToken"]
-            # The kubelet gives only the pod's user access; here that is the node's own user.
             token = tokens[_token_request(reference)]
-            files[reference["path"]] = VolumeFile(token.encode(), 0o600)
+            files[reference["path"]] = VolumeFile(token.encode(), mode)
     if not found:
         kinds = ", ".join(sorted(set(volume) - {"name"}))
         message = f"volume {volume['name']!r} has an unsupported type: {kinds}"
