@@ -667,6 +667,36 @@ def test_init_containers_run_in_order_before_the_main_one(
     assert [item["exitCode"] for item in ended] == [0, 0, 0]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_container_is_who_its_spec_says_and_writes_only_where_it_may(
+    node: NodeUnderTest, namespace: str
+) -> None:
+    pod = _start(
+        node,
+        namespace,
+        """
+        echo $(id -u):$(id -g)
+        for each in / /tmp /var/run /shared; do touch $each/it 2>/dev/null && echo $each; done
+        echo done; exec sleep 60
+        """,
+        container={
+            "securityContext": {"readOnlyRootFilesystem": True, "runAsUser": 23456},
+            "volumeMounts": [{"name": "shared", "mountPath": "/shared"}],
+            "readinessProbe": {
+                "exec": {"command": ["sh", "-c", "test $(id -u) = 23456 -a -e /shared/it"]},
+                "periodSeconds": 1,
+            },
+        },
+        securityContext={"runAsUser": 1, "runAsGroup": 34567},
+        volumes=[{"name": "shared", "emptyDir": {}}],
+    )
+    pod.until_logged("done")
+    assert pod.log() == "23456:34567\n/shared\ndone\n"
+    pod.until(lambda item: bool(_status(item)["ready"]), "ready")
+    pod.delete()
+    wait_for(lambda: not pod.exists(), 10, "gone")
+
+
 def test_a_job_completes_after_a_failed_attempt_is_repeated(
     cluster: Cluster, node: NodeUnderTest, namespace: str
 ) -> None:

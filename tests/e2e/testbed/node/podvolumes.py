@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tests.e2e.testbed.node.objects import JsonObject
 
 _LOG = logging.getLogger(__name__)
+_ANYBODYS = 0o777  # a container of the pod may run as whoever it likes
 _TOKEN_CHECK_SECONDS = 10.0
 # The kubelet renews a token when a fifth of its life is left.
 _TOKEN_LIFE_SHARE = 0.8
@@ -95,6 +96,7 @@ class PodVolumes:
             files = volume_files(volume, self.pod, self._sources, self._facts, tokens)
             if is_writable(volume):
                 directory.mkdir(parents=True, exist_ok=True)
+                directory.chmod(_ANYBODYS)
             else:
                 write_volume(directory, files)
 
