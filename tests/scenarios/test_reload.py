@@ -8,7 +8,7 @@ import pytest
 
 from tests.scenarios.worlds import BUSY, IDLE, POLICY, SHORT, Stage, hold_of, reason_of
 from tuner.model.decision import Hold
-from tuner.model.policy import Policy
+from tuner.model.policy import LatencyQuantile, Policy
 from tuner.model.reason import Reason
 from tuner.model.trial import Phase, Verdict
 from tuner.model.workload import GOGC, Mode
@@ -137,3 +137,16 @@ def test_whatever_comes_into_force_and_when_every_step_stays_clamped_and_is_judg
     stage.run(200)
     assert stage.phase() is None, "no trial is left undecided"
     assert stage.cluster.oom_kills == 0
+
+
+@pytest.mark.parametrize("phase", [Phase.SETTLING, Phase.MEASURING])
+def test_a_trial_is_judged_by_the_latency_that_it_began_with(phase: Phase) -> None:
+    stage = Stage(MANY)
+    stage.until_phase(phase)
+    normal = replace(POLICY.profiles["normal"], latency_quantile=LatencyQuantile.P99)
+    stage.world.policy = replace(POLICY, profiles={**POLICY.profiles, "normal": normal})
+    stage.until_verdict()
+    assert stage.verdicts() == [Verdict.CONFIRMED]
+    (outcome,) = stage.outcomes()
+    assert outcome.latency_change_ratio is not None
+    assert outcome.latency_change_ratio < 0.05

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
+from tuner.model.policy import LatencyQuantile
 from tuner.model.reason import Reason
 from tuner.model.tuning import Prediction
 
@@ -57,7 +58,7 @@ class Level(Stored, frozen=True):
     resident_bytes: int
     errors_ratio: float | None
     latency_seconds: Spread | None
-    """At the tier's quantile; None where it is not known."""
+    """At ``latency_quantile``; None where it is not known."""
     pods: int
     live_bytes: int | None = None
     """Live heap, worst pod."""
@@ -70,6 +71,8 @@ class Level(Stored, frozen=True):
     marked_known: bool = True
     """Whether ``marked_bytes_per_second`` is no guess, as it is while a memory limit binds and the
     live heap is not exported."""
+    latency_quantile: LatencyQuantile | None = None
+    """Which latency it is; None in what an earlier version wrote."""
 
 
 class Setting(Stored, frozen=True):

@@ -64,7 +64,7 @@ class View:
     """Rate windows observed at the present setting."""
     policy: Policy
     quantile: LatencyQuantile = LatencyQuantile.P95
-    """Of latency, by which a trial is judged."""
+    """Of latency, that the tier's objective means; a trial keeps to that of its baseline."""
     warming: bool = False
     """Whether there are no signals because every pod is young."""
 
@@ -361,7 +361,9 @@ def _measuring(record: Record, trial: Trial, view: View, signals: Signals) -> Pr
     before = trial.baseline
     why = "no rate window could be observed"
     if seen and before is not None:
-        after = level(Windows(view.windows.setting, seen), view.quantile)
+        # The tier may have become another one since: two quantiles are no two sides.
+        quantile = before.latency_quantile or view.quantile
+        after = level(Windows(view.windows.setting, seen), quantile)
         requests = after.requests_per_second
         counted = None if requests is None else requests * len(seen) * window
         if len(seen) < rules.windows or (counted is not None and counted < rules.requests):

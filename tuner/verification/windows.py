@@ -141,6 +141,7 @@ def level(windows: Windows, quantile: LatencyQuantile = LatencyQuantile.P95) -> 
         gc_share_measured=all(each.gc_share_source is Source.MEASURED for each in seen),
         utilisation=_median(seen, lambda each: each.utilisation),
         marked_known=all(each.live_source is not Source.ESTIMATED for each in seen),
+        latency_quantile=quantile,
     )
 
 
