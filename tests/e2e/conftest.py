@@ -10,7 +10,8 @@ import pytest
 
 from tests.e2e.session import shared_cluster
 from tests.e2e.stage import Tenant, Tuning, set_stage, tune
-from tests.e2e.testbed.binaries import HELM, build, default_cache
+from tests.e2e.testbed.binaries import HELM, build
+from tests.e2e.testbed.cache import default_cache
 from tests.e2e.testbed.helm import Helm
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ WHERE = "ConfigMap ops/gc-tuner-overrides"
 
 
 def named(name: str, label: str | None = "recommend", replicas: int = 2) -> Workload:
-    return replace(CART, key=replace(CART.key, name=name), label_mode=label, replicas=replicas)
+    return replace(CART, key=CART.key._replace(name=name), label_mode=label, replicas=replicas)
 
 
 def fleet(*workloads: Workload) -> Mapping[WorkloadKey, Workload]:
@@ -158,7 +158,7 @@ def test_workloads_that_are_off_or_scaled_to_zero_need_no_figures() -> None:
         named("zero", replicas=0),
         named("tuned", None),
     )
-    tuned = every[replace(CART.key, name="tuned")]
+    tuned = every[CART.key._replace(name="tuned")]
     found = checks.concerned(every, [], figures(tuned), policy())
     assert [each.key.name for each in found] == ["auto", "tuned"]
 
