@@ -15,6 +15,7 @@ import yaml
 
 from tests.e2e.testbed.cluster import REPOSITORY
 from tests.e2e.testbed.helm import CHART, RELEASE, REQUIRED, HelmError
+from tuner.cluster.permissions import PERMISSIONS, Scope
 from tuner.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -83,21 +84,11 @@ def granted(rules: Iterable[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
 
 
 NEEDED = {
-    (group, resource, verb)
-    for group, resources, verbs in [
-        ("apps", "deployments statefulsets", "get list watch patch"),
-        ("", "configmaps", "get list watch patch"),
-        ("", "pods", "list watch"),
-        ("autoscaling", "horizontalpodautoscalers", "list watch"),
-        ("autoscaling.k8s.io", "verticalpodautoscalers", "list watch"),
-        ("gc-tuner.io", "gctunings", "get list watch create delete"),
-        ("gc-tuner.io", "gctunings/status", "update"),
-        ("events.k8s.io", "events", "create patch"),
-    ]
-    for resource in resources.split()
-    for verb in verbs.split()
+    (each.group, each.resource, verb)
+    for each in PERMISSIONS
+    if each.scope is Scope.WATCHED
+    for verb in each.verbs
 }
-"""The table in tuner/cluster/__init__.py."""
 
 
 def test_it_passes_lint(helm: Helm) -> None:
@@ -294,13 +285,13 @@ def test_without_credentials_no_volume_is_made(helm: Helm) -> None:
     assert [each["name"] for each in spec["volumes"]] == ["config"]
 
 
-def test_cluster_wide_rights_are_those_of_the_table(helm: Helm) -> None:
+def test_cluster_wide_rights_are_those_of_the_list(helm: Helm) -> None:
     found = rules(helm.render())
     assert set(found) == {("", RELEASE), (RELEASE, f"{RELEASE}-leader-election")}
     assert granted(found["", RELEASE]) == NEEDED
 
 
-def test_rights_in_namespaces_are_those_of_the_table_and_none_hold_for_the_cluster(
+def test_rights_in_namespaces_are_those_of_the_list_and_none_hold_for_the_cluster(
     helm: Helm,
 ) -> None:
     objects = helm.render({"watchNamespaces": ["shop", "search"]})
