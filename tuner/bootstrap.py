@@ -7,7 +7,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,20 +18,25 @@ from structlog.typing import FilteringBoundLogger
 from tuner.cluster import (
     Api,
     AutoscalerMirror,
+    Candidate,
     ClusterAccess,
     ClusterActuator,
     ClusterFleet,
     ClusterInventory,
     ClusterRecords,
     EventObserver,
+    LeaseObject,
     LiveConfigMaps,
     Mirror,
     OverridesWatch,
     PodMirror,
+    ShardLeadership,
     Upkeep,
+    identity,
     operator_pod,
 )
 from tuner.cluster import connect as connect_cluster
+from tuner.election import Alone, Standing
 from tuner.errors import ConfigError, SourceError
 from tuner.instrumentation.health import Health
 from tuner.instrumentation.http import endpoints, serving
@@ -41,7 +46,7 @@ from tuner.loop import Loop
 from tuner.model.happening import Happening, SourceLost, TickFailed
 from tuner.overrides.document import read_document
 from tuner.overrides.source import BookOverrides
-from tuner.ports import Actuator, Inventory, Observer, Overrides, Records
+from tuner.ports import Actuator, Inventory, Leadership, Observer, Overrides, Records
 from tuner.prometheus import PROBE, Access, PrometheusSource, Vector, connect
 from tuner.settings import LogFormat, Settings
 from tuner.shadow import ShadowActuator, ShadowRecords
@@ -182,11 +187,20 @@ class ClusterSide:
     """Whom to tell in the cluster: Events."""
     overrides: Overrides = field(default_factory=BookOverrides)
     """What people have laid down."""
+    leadership: Leadership = field(default_factory=Alone)
+    """Where this replica may write."""
+    standings: Callable[[], Iterable[Standing]] = tuple
+    """Where it stands in the leader election."""
 
 
 @contextlib.contextmanager
 def open_cluster(
-    settings: Settings, stop: threading.Event, log: FilteringBoundLogger
+    settings: Settings,
+    stop: threading.Event,
+    log: FilteringBoundLogger,
+    *,
+    dry_run: bool,
+    once: bool,
 ) -> Iterator[ClusterSide]:
     """The Kubernetes side of the loop, mirrored once or given up waiting for.
 
@@ -194,8 +208,11 @@ def open_cluster(
 
     Args:
         settings: The settings in force.
-        stop: Ends the wait.
-        log: Told of objects that cannot be read, and of Events that cannot be written.
+        stop: Ends the wait, and leadership. Set at the end of the context at the latest.
+        log: Told of objects that cannot be read, of Events that cannot be written, and of who
+            leads.
+        dry_run: Whether nothing at all may be written: then it does not run for leader either.
+        once: Whether to wait until it is known who leads: there will be no later tick.
 
     Raises:
         ConfigError: There is no usable kubeconfig or service account.
@@ -211,7 +228,13 @@ def open_cluster(
         log.warning("left out", detail=words)
 
     with ExitStack() as stack:
-        api = stack.enter_context(closing(connect_cluster(reach)))
+        leads = None
+        if settings.leader_election.enabled and not dry_run:
+            # Renewals go by a connection of their own: they must not queue behind other writes.
+            leases = stack.enter_context(closing(connect_cluster(reach)))
+            leads = _leadership(leases, settings, log)
+        fence = None if leads is None else leads.writing
+        api = stack.enter_context(closing(connect_cluster(reach, fence)))
         names = kubernetes.namespaces
         upkeep = Upkeep(stale_after_seconds=kubernetes.stale_after, report=report)
         inventory = ClusterInventory(api, upkeep, names)
@@ -230,15 +253,59 @@ def open_cluster(
             mirror.start()
         events = _events(api, settings, report)
         events.start()
+        if leads is not None:
+            stack.callback(leads.stop)
+            stack.callback(stop.set)
+            leads.start(stop, (inventory, live, records))
         stack.callback(events.flush, _FLUSH_SECONDS)
         _wait_synced(mirrors, stop, kubernetes.timeout)
+        if leads is not None and once:
+            _wait_settled(leads, settings, log)
         yield ClusterSide(
             inventory=fleet,
             records=records,
             actuator=ClusterActuator(api, live),
             observers=(events,),
             overrides=BookOverrides(overrides.book),
+            leadership=leads or Alone(),
+            standings=lambda: () if leads is None else leads.standings,
         )
+
+
+def _leadership(api: Api, settings: Settings, log: FilteringBoundLogger) -> ShardLeadership:
+    election = settings.leader_election
+    place = election.namespace or own_namespace(settings)
+    durations, name = election.durations(), identity(_instance())
+
+    def report(words: str) -> None:
+        log.info("leader election", detail=words)
+
+    candidates = [
+        Candidate(
+            LeaseObject(api, place, lease, duration_seconds=durations.lease),
+            name,
+            durations,
+            report=report,
+        )
+        for lease in election.lease_names()
+    ]
+    return ShardLeadership(candidates, durations.retry)
+
+
+def _wait_settled(
+    leadership: ShardLeadership, settings: Settings, log: FilteringBoundLogger
+) -> None:
+    """Wait until it is known who leads: at most as long as a leader that is gone is waited for."""
+    durations = settings.leader_election.durations()
+    leadership.wait_settled(durations.lease + 2 * durations.retry)
+    for each in leadership.standings:
+        if not each.leads:
+            log.warning("another replica leads, or may lead: nothing is written", lease=each.lease)
+
+
+def _instance() -> str:
+    """Who we are: the name of the pod, or of the machine."""
+    return os.environ.get("POD_NAME") or socket.gethostname()
 
 
 def _events(api: Api, settings: Settings, report: Callable[[str], None]) -> EventObserver:
@@ -248,7 +315,7 @@ def _events(api: Api, settings: Settings, report: Callable[[str], None]) -> Even
     return EventObserver(
         api,
         operator=operator_pod(namespace, name, os.environ.get("POD_UID", "")),
-        instance=name or socket.gethostname(),
+        instance=_instance(),
         report=report,
     )
 
@@ -330,7 +397,7 @@ def ready_loop(
         registry = CollectorRegistry()
         silence = max(_SILENT_SECONDS, _SILENT_INTERVALS * settings.interval)
         health = Health(silence, time.monotonic)
-        metrics = MetricsObserver(registry, VERSION, lambda: source.queries_sent)
+        metrics = MetricsObserver(registry, VERSION, lambda: source.queries_sent, cluster.standings)
         if serve:
             application = endpoints(registry, health)
             address, port = settings.http.address, settings.http.port
@@ -345,6 +412,7 @@ def ready_loop(
             observers=(LogObserver(log), metrics, health, *side.observers, *observers),
             policy=settings.policy(dry_run=dry_run),
             overrides=side.overrides,
+            leadership=side.leadership,
         )
 
 

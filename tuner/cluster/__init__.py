@@ -23,8 +23,15 @@ events.k8s.io        events                    create, patch               Event
 
 The overrides are one ConfigMap in gc-tuner's own namespace, which it must be able to list and watch
 there. Autoscalers that are not there, or may not be listed, are none. Events on the operator itself
-are written where its pod lives; that namespace needs the last line too. A dry run needs the reading
-verbs alone.
+are written where its pod lives; that namespace needs the last line too. In
+the namespace of the Leases, for leader election:
+
+===================  ========================  ==========================  ======================
+coordination.k8s.io  leases                    create                      the first start
+coordination.k8s.io  leases, by their names    get, update                 who leads
+===================  ========================  ==========================  ======================
+
+A dry run needs the reading verbs of the first table alone.
 """
 
 from tuner.cluster.actuator import ClusterActuator
@@ -33,6 +40,8 @@ from tuner.cluster.client import Api, ClusterAccess, connect
 from tuner.cluster.events import EventObserver, Regarded, operator_pod
 from tuner.cluster.fleet import ClusterFleet
 from tuner.cluster.inventory import ClusterInventory
+from tuner.cluster.leadership import Candidate, ShardLeadership, identity
+from tuner.cluster.lease import LeaseObject
 from tuner.cluster.live import LiveConfigMaps
 from tuner.cluster.mirror import Mirror, Upkeep
 from tuner.cluster.overrides import OverridesWatch
@@ -42,18 +51,22 @@ from tuner.cluster.records import ClusterRecords
 __all__ = [
     "Api",
     "AutoscalerMirror",
+    "Candidate",
     "ClusterAccess",
     "ClusterActuator",
     "ClusterFleet",
     "ClusterInventory",
     "ClusterRecords",
     "EventObserver",
+    "LeaseObject",
     "LiveConfigMaps",
     "Mirror",
     "OverridesWatch",
     "PodMirror",
     "Regarded",
+    "ShardLeadership",
     "Upkeep",
     "connect",
+    "identity",
     "operator_pod",
 ]

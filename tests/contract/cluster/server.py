@@ -9,13 +9,13 @@ from collections import defaultdict, deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.contract.serving import served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Self
 
 
@@ -106,6 +106,10 @@ class Hang:
     """No answer at all, until the server goes."""
 
 
+Answer: TypeAlias = "Reply | Stream | Hang | Callable[[Asked], Reply]"
+"""A function of the request makes a server that remembers."""
+
+
 class FakeApiServer:
     """Gives each answer that was scripted for a method and path once, the last one for ever.
 
@@ -117,9 +121,9 @@ class FakeApiServer:
         self.over = threading.Event()
         self._asked: list[Asked] = []
         self._changed = threading.Condition()
-        self._script: dict[tuple[str, str], deque[Reply | Stream | Hang]] = defaultdict(deque)
+        self._script: dict[tuple[str, str], deque[Answer]] = defaultdict(deque)
 
-    def on(self, method: str, path: str, *answers: Reply | Stream | Hang) -> None:
+    def on(self, method: str, path: str, *answers: Answer) -> None:
         """Script answers; a watch is asked for with the method WATCH."""
         self._script[method, path].extend(answers)
 
@@ -162,8 +166,11 @@ class FakeApiServer:
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
         with self._changed:
             headers = {name.lower(): value for name, value in handler.headers.items()}
-            self._asked.append(Asked(method, parts.path, query, headers, body))
+            asked = Asked(method, parts.path, query, headers, body)
+            self._asked.append(asked)
             answer = self._next(self._script[method, parts.path], method)
+            if callable(answer):
+                answer = answer(asked)
             self._changed.notify_all()
         match answer:
             case Reply():
@@ -175,7 +182,7 @@ class FakeApiServer:
                 self.over.wait()
 
     @staticmethod
-    def _next(script: deque[Reply | Stream | Hang], method: str) -> Reply | Stream | Hang:
+    def _next(script: deque[Answer], method: str) -> Answer:
         if not script:
             return Stream() if method == "WATCH" else Hang()
         # A stream can be read only once.
