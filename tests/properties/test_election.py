@@ -47,7 +47,7 @@ class World:
     """Whether a PUT of a version that was deleted makes the Lease anew: it does without a uid."""
     now: float = 0.0
     lease: Lease | None = None
-    tellers: list[Teller] = field(default_factory=list)
+    contestants: list[Contestant] = field(default_factory=list)
     takeovers: int = 0
     _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _numbers: count[int] = field(default_factory=count)
@@ -67,25 +67,29 @@ class World:
             self.check()
 
     def check(self) -> None:
-        writers = [each.number for each in self.tellers if each.may_write()]
+        writers = [each.number for each in self.contestants if each.may_write()]
         assert len(writers) <= 1, f"{writers} may write at {self.now}"
 
     def written(self, over: Lease | None, content: Lease) -> Lease | Conflict:
         """What the API server does with a write that names the version of `over`."""
-        same = over is not None and self.lease is not None
-        same = same and (over.uid, over.version) == (self.lease.uid, self.lease.version)
+        now = self.lease
+        same = over and now and (over.uid, over.version) == (now.uid, now.version)
         anew = self.lease is None and (over is None or self.recreates)
         if not (same or anew):
             return Conflict()
-        uid = self.lease.uid if same and self.lease is not None else f"uid-{next(self._numbers)}"
-        if self.lease is None or self.lease.holder != content.holder:
+        uid = f"uid-{next(self._numbers)}" if now is None else now.uid
+        if now is None or now.holder != content.holder:
             self.takeovers += 1
         self.lease = replace(content, uid=uid, version=f"v-{next(self._numbers)}")
         return self.lease
 
+    def write(self, over: Lease, content: Lease) -> None:
+        """A write whose answer nobody waits for."""
+        self.written(over, content)
+
 
 @dataclass
-class Teller:
+class Contestant:
     """A candidate that runs: its clock has an offset, it may be frozen, die, and be born again."""
 
     world: World
@@ -172,22 +176,22 @@ class Teller:
         if self.candidacy.may_release(self.clock()) and self.candidacy.lease is not None:
             over, free = self.candidacy.lease, Lease("", "", "", 1.0, released=True)
             delay = self.world.chance.choice((0.05, 3.0, 30.0))
-            self.world.at(self.world.now + delay, lambda: self.world.written(over, free))
+            self.world.at(self.world.now + delay, lambda: self.world.write(over, free))
         self.ended = True
 
 
-def newcomer(world: World) -> Teller:
-    number = len(world.tellers)
+def newcomer(world: World) -> Contestant:
+    number = len(world.contestants)
     offset = world.chance.uniform(-1000.0, 1000.0)
-    teller = Teller(world, number, offset, Candidacy(f"replica-{number}", DURATIONS))
-    world.tellers.append(teller)
-    world.at(world.now, teller.step)
-    return teller
+    contestant = Contestant(world, number, offset, Candidacy(f"replica-{number}", DURATIONS))
+    world.contestants.append(contestant)
+    world.at(world.now, contestant.step)
+    return contestant
 
 
 def mishap(world: World) -> None:
     """One of the things that happen to a Lease and to those who want it."""
-    alive = [each for each in world.tellers if not each.ended]
+    alive = [each for each in world.contestants if not each.ended]
     victim = world.chance.choice(alive)
     match world.chance.choice(("delete", "delete", "blank", "edit", "freeze", "kill", "stop")):
         case "delete":
@@ -226,4 +230,4 @@ def test_never_two_may_write_and_one_leads_when_the_faults_have_stopped(
         world.at(second, world.check)
     world.run()
     event(f"{min(world.takeovers, 10)} takeovers or more")
-    assert sum(each.may_write() for each in world.tellers) == 1
+    assert sum(each.may_write() for each in world.contestants) == 1
