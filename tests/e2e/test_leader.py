@@ -73,7 +73,7 @@ class Pair:
 
     def noted(self, name: str) -> bool:
         sightings = self.first.record(SERVICE).get("sightings", [])
-        return name in {each["entry"] for each in sightings}
+        return name in {each["entry"].partition(":")[0] for each in sightings}
 
     def wait_noted(self, timeout_seconds: float = 20.0) -> None:
         """Nudge, and wait until it is in the record."""

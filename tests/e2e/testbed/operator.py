@@ -182,7 +182,7 @@ class Operator:
         return [json.loads(line) for line in lines if line.startswith("{")]
 
 
-def prepare_operator(
+def prepare_operator(  # noqa: PLR0913 - what a test may vary
     cluster: Cluster,
     namespace: str,
     *,
