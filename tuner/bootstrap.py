@@ -280,12 +280,16 @@ def _leadership(api: Api, settings: Settings, log: FilteringBoundLogger) -> Shar
     def report(words: str) -> None:
         log.info("leader election", detail=words)
 
+    def complain(words: str) -> None:
+        log.warning("leader election", detail=words)
+
     candidates = [
         Candidate(
             LeaseObject(api, place, lease, duration_seconds=durations.lease),
             name,
             durations,
             report=report,
+            complain=complain,
         )
         for lease in election.lease_names()
     ]

@@ -16,6 +16,8 @@ from tests.e2e.stage import SERVICE, deployed, tenant
 from tests.e2e.testbed.audit import WRITING_VERBS
 from tests.e2e.testbed.operator import LEASE
 from tests.e2e.testbed.proxy import ApiProxy, Passage
+from tuner.cluster import ClusterAccess, LeaseObject, connect
+from tuner.errors import ConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -211,3 +213,16 @@ def test_told_to_stop_it_ends_within_5_s_though_the_api_server_hangs(led: Tenant
         told = time.monotonic()
         operator.process.stop()
         assert time.monotonic() - told < 5.5
+
+
+def test_a_lease_that_was_deleted_is_not_brought_back_by_its_holder(
+    cluster: Cluster, namespace: str
+) -> None:
+    api = connect(ClusterAccess(kubeconfig=cluster.control_plane.admin_kubeconfig))
+    with contextlib.closing(api):
+        lease = LeaseObject(api, namespace, LEASE, duration_seconds=15.0)
+        held = lease.claim(lease.claim(None, "a", 5.0), "a", 5.0)
+        cluster.kubectl("delete", "lease", LEASE, "--namespace", namespace)
+        with pytest.raises(ConflictError):
+            lease.claim(held, "a", 5.0)
+        assert lease.read(5.0) is None

@@ -78,13 +78,14 @@ class Renewable(Protocol):
 class Candidate:
     """Runs for one Lease in a thread of its own."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an election is made of
         self,
         lease: LeaseObject,
         name: str,
         durations: Durations,
         *,
         report: Callable[[str], None],
+        complain: Callable[[str], None],
         clock: Callable[[], float] = elapsed,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -94,13 +95,16 @@ class Candidate:
             lease: What it runs for.
             name: Our identity: see ``identity``.
             durations: How long things take.
-            report: Told, in one line each, when leadership is gained, lost, or found with another,
-                and of the first in a row of requests that fail; must not raise.
+            report: Told, in one line each, when leadership is gained, lost, or found with another;
+                must not raise.
+            complain: Told, in one line, of the first in a row of requests that fail; must not
+                raise.
             clock: Monotonic seconds.
             chance: 0-1.
         """
         self._lease = lease
         self._report = report
+        self._complain = complain
         self._clock = clock
         self._chance = chance
         # One that is lost must leave time for another before the fence closes.
@@ -150,9 +154,9 @@ class Candidate:
         return self._claiming or self._candidacy.ours
 
     @property
-    def rival_alive(self) -> bool:
-        """Whether another holder was seen to renew the Lease."""
-        return self._candidacy.rival_alive
+    def waits_in_vain(self) -> bool:
+        """Whether another holder was seen to renew the Lease, or nobody answers."""
+        return self._candidacy.rival_alive or self._candidacy.failing
 
     @property
     def term(self) -> int | None:
@@ -230,7 +234,7 @@ class Candidate:
 
     def _tell_failing(self, words: str) -> None:
         if not self._failing:
-            self._report(words)
+            self._complain(f"{words}: leadership is not had, or not kept, without an answer")
 
     def _take_note(self, gained: Callable[[], None]) -> None:
         """Tell of a term that began or ended, and of another leader."""
@@ -264,7 +268,7 @@ class Candidate:
             try:
                 self._release()
             except ClusterError as error:
-                self._report(f"not released, others wait until it expires: {error}")
+                self._complain(f"not released, others wait until it expires: {error}")
         if self._term is not None:
             self._lose("told to stop")
 
@@ -318,7 +322,10 @@ class ShardLeadership:
             each.join(max(0.0, deadline - time.monotonic()))
 
     def wait_settled(self, timeout_seconds: float) -> None:
-        """Wait until it is known for each Lease who leads, no longer than this or until a stop."""
+        """Wait for each Lease until we lead, or waiting is in vain; no longer than this, or a stop.
+
+        Another leader that does not renew its Lease is waited out.
+        """
         deadline = time.monotonic() + timeout_seconds
         while not self._settled() and time.monotonic() < deadline:
             if self._stop.wait(_POLL_SECONDS):
@@ -366,4 +373,6 @@ class ShardLeadership:
 
     def _settled(self) -> bool:
         fresh = all(each.renewed for each in self._views)
-        return fresh and all(each.rival_alive or each.term is not None for each in self._candidates)
+        return fresh and all(
+            each.waits_in_vain or each.term is not None for each in self._candidates
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.contract.cluster.conftest import WEB, kubeconfig
 from tests.contract.cluster.leases import LEASES, Leases
-from tests.contract.cluster.server import FakeApiServer, Hang, json_reply
+from tests.contract.cluster.server import FakeApiServer, Hang, json_reply, refused
 from tests.contract.waiting import settle
 from tests.unit.cluster.objects import deployment
 from tuner.cluster import (
@@ -94,6 +95,7 @@ class Stage:
                 who,
                 DURATIONS,
                 report=reports.append,
+                complain=reports.append,
                 clock=lambda: self.now[0],
             )
             for name in names
@@ -270,3 +272,32 @@ def test_nothing_is_sent_past_a_closed_fence(
         api.ask(Request(verb="patch", what="it", path=WEB, body={}))
     assert server.asked("PATCH") == []
     api.close()
+
+
+def test_a_run_of_one_tick_waits_until_it_leads(stage: Stage) -> None:
+    stage.leases.put("gc-tuner", holderIdentity="", leaseDurationSeconds=1)
+    only = stage.replica()
+    only.leadership.wait_settled(10.0)
+    assert only.leads()
+
+
+def test_a_run_of_one_tick_waits_no_longer_than_until_another_is_seen_to_live(
+    stage: Stage,
+) -> None:
+    stage.leader()
+    late = stage.replica()
+    waiting = threading.Thread(target=late.leadership.wait_settled, args=(60.0,))
+    waiting.start()
+    stage.pass_time(lambda: not waiting.is_alive())
+    assert not late.leads()
+
+
+def test_a_run_of_one_tick_does_not_wait_for_an_api_server_that_refuses(
+    stage: Stage, server: FakeApiServer
+) -> None:
+    server.on("GET", f"{LEASES}/other", refused(403, "Forbidden", "leases is forbidden"))
+    refused_one = stage.replica("other")
+    began = time.monotonic()
+    refused_one.leadership.wait_settled(60.0)
+    assert time.monotonic() - began < 10.0
+    assert "leases is forbidden" in refused_one.reports[0]
