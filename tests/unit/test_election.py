@@ -27,6 +27,12 @@ def seen(lease: Lease | None, at: float, before: Candidacy = NOBODY) -> Candidac
     return looked(before, lease, asked_at=at, now=at, jitter=0.0)
 
 
+def waits_until(candidacy: Candidacy, now: float) -> float:
+    action = next_action(candidacy, now)
+    assert isinstance(action, Wait)
+    return action.until
+
+
 def leader(at: float = 100.0) -> Candidacy:
     """Since it took over a Lease that was given up."""
     return claimed(seen(FREE, at - 1), MINE, asked_at=at, now=at + 0.5)
@@ -44,7 +50,7 @@ def test_whoever_sees_another_leader_looks_again_every_now_and_then() -> None:
 
 def test_jitter_makes_looks_come_earlier_never_later() -> None:
     standby = looked(NOBODY, OTHERS, asked_at=100.0, now=100.1, jitter=1.0)
-    assert next_action(standby, 100.5) == Wait(pytest.approx(101.6))
+    assert waits_until(standby, 100.5) == pytest.approx(101.6)
 
 
 def test_a_killed_leader_is_replaced_within_17_seconds_of_its_last_renewal() -> None:
@@ -150,7 +156,7 @@ def test_only_a_lease_that_may_be_written_under_is_given_up() -> None:
 def test_a_conflict_that_nobody_can_explain_is_not_asked_about_without_end() -> None:
     standby = seen(FREE, 100.0)
     after = seen(FREE, 100.2, outdated(standby, now=100.1))
-    assert next_action(after, 100.2) == Wait(pytest.approx(102.2))
+    assert waits_until(after, 100.2) == pytest.approx(102.2)
     assert next_action(after, 102.2) == Claim(FREE)
 
 

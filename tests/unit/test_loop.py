@@ -167,7 +167,8 @@ def test_a_standby_decides_on_all_and_writes_and_tells_nothing() -> None:
     cluster = Cluster(2, busy=1)
     running = loop(cluster, leadership=Terms())
     for tick in range(40):
-        ended = running.tick(NOW + TICK * tick)
+        running.tick(NOW + TICK * tick)
+    ended = cluster.told[-1]
     assert isinstance(ended, TickEnded)
     decision = ended.assessments[cluster.key(1)].decision
     assert decision.reason is Reason.STANDBY

@@ -357,14 +357,14 @@ def test_renewed_it_lists_again_and_serves_what_it_has_meanwhile(
     mirrored = mirror()
     mirrored.becomes({"a": "red"})
     server.wait_asked("WATCH", 1)
-    assert mirrored.reflector.renewed
+    states = [mirrored.reflector.renewed]
     mirrored.reflector.renew()
-    assert not mirrored.reflector.renewed
+    states.append(mirrored.reflector.renewed)
     assert mirrored.reflector.values() == {"a": "red"}
     again.set()
     mirrored.becomes({"b": "red"})
     settle(lambda: mirrored.reflector.renewed)
-    assert mirrored.reflector.renewed
+    assert [*states, mirrored.reflector.renewed] == [True, False, True]
     # From the renewed version on.
     assert server.wait_asked("WATCH", 2)[-1].query["resourceVersion"] == "12"
 
