@@ -9,6 +9,7 @@ from tuner.loop import RECORDS_PER_TICK, Loop
 from tuner.model.happening import Happening, TickEnded, WriteFailed
 from tuner.model.override import NONE, Resolved
 from tuner.model.policy import Policy
+from tuner.model.proposal import GogcMove
 from tuner.model.reading import ContainerKey, Readings
 from tuner.model.reason import Reason
 from tuner.model.record import Record
@@ -37,6 +38,8 @@ class Cluster:
     """What is out of sight at the moment."""
     queries_sent = 0
     told: list[Happening] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
+    """What is read, where it is not the usual."""
     on_save: Callable[[], None] = lambda: None
 
     def key(self, number: int) -> WorkloadKey:
@@ -54,7 +57,8 @@ class Cluster:
         return self.workloads()[key]
 
     def read(self, at: float) -> Readings:
-        figures = {ContainerKey(self.key(each), "app"): reading() for each in range(self.size)}
+        said = reading(**self.figures)
+        figures = {ContainerKey(self.key(each), "app"): said for each in range(self.size)}
         return Readings(at, figures, {})
 
     def all(self) -> Mapping[WorkloadKey, Record]:
@@ -188,6 +192,30 @@ def test_what_a_standby_thought_is_in_no_record_and_what_it_observed_counts() ->
     # It has its windows: nobody has to wait for the baseline once more.
     assert cluster.written == [cluster.key(1)]
     assert Reason.STANDBY not in {each.reason for each in cluster.known.values()}
+
+
+def aimed_at(cluster: Cluster) -> float:
+    """GOGC that the last tick would have in the end."""
+    ended = cluster.told[-1]
+    assert isinstance(ended, TickEnded)
+    proposal = ended.assessments[cluster.key(0)].proposal
+    assert proposal is not None
+    assert isinstance(proposal.gogc, GogcMove)
+    return proposal.gogc.target_gogc
+
+
+def test_a_loop_that_ran_on_a_standby_without_effect_begins_anew_when_it_leads() -> None:
+    figures = {"latency_p95_seconds": 0.5, "gc_cpu_cores": 0.05}
+    cluster, terms = Cluster(1, figures=figures), Terms()
+    running = loop(cluster, leadership=terms)
+    running.tick(NOW)
+    first = aimed_at(cluster)
+    for tick in range(1, 40):
+        running.tick(NOW + TICK * tick)
+    assert aimed_at(cluster) > first, "latency is missed, and goes on to be"
+    terms.of = {"shop": 1}
+    running.tick(NOW + TICK * 40)
+    assert aimed_at(cluster) == first
 
 
 def test_taking_over_alone_is_no_reason_to_write() -> None:
