@@ -57,7 +57,7 @@ class Cluster:
         return self.workloads()[key]
 
     def read(self, at: float) -> Readings:
-        said = reading(**self.figures)
+        said = reading(without=(), **self.figures)
         figures = {ContainerKey(self.key(each), "app"): said for each in range(self.size)}
         return Readings(at, figures, {})
 
