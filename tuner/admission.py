@@ -113,7 +113,7 @@ def _before(record: Record, given: str | None) -> str | None:
 def _may_write(situation: Situation) -> bool:
     return (
         situation.mode is Mode.AUTO
-        and not situation.policy.dry_run
+        and situation.policy.read_only is None
         and orders(situation) is None
         and source(situation) is None
         and ownership_of(situation.workload, situation.container, BARRIER) is None

@@ -451,8 +451,8 @@ def _resumed(
     refusal = stopped(override, source.at)
     if refusal is not None:
         return refusal
-    if policy.dry_run or mode is not Mode.AUTO:
-        reason = Reason.DRY_RUN if policy.dry_run else Reason.MODE_RECOMMEND
+    if policy.read_only is not None or mode is not Mode.AUTO:
+        reason = policy.read_only or Reason.MODE_RECOMMEND
         return Hold(reason, f"planned before, not written: {describe(trial)}")
     if trial.reason is not Reason.ROLLBACK:
         # A rollback needs no figures to be right; anything else waits for the source.

@@ -7,7 +7,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -19,6 +19,7 @@ from structlog.typing import FilteringBoundLogger
 from tuner.cluster import (
     Api,
     AutoscalerMirror,
+    Candidate,
     ClusterAccess,
     ClusterActuator,
     ClusterFleet,
@@ -26,15 +27,19 @@ from tuner.cluster import (
     ClusterRecords,
     EventObserver,
     Inspection,
+    LeaseObject,
     LiveConfigMaps,
     Mirror,
     OverridesWatch,
     PodMirror,
+    ShardLeadership,
     Upkeep,
+    identity,
     operator_pod,
 )
 from tuner.cluster import connect as connect_cluster
 from tuner.doctor import Subject, View
+from tuner.election import Alone, Standing
 from tuner.errors import ConfigError, SourceError
 from tuner.instrumentation.health import Health
 from tuner.instrumentation.http import endpoints, serving
@@ -46,7 +51,7 @@ from tuner.model.policy import Policy
 from tuner.overrides.book import Book
 from tuner.overrides.document import read_document
 from tuner.overrides.source import BookOverrides
-from tuner.ports import Actuator, Inventory, Observer, Overrides, Records
+from tuner.ports import Actuator, Inventory, Leadership, Observer, Overrides, Records
 from tuner.prometheus import PROBE, Access, PrometheusSource, Series, Vector, connect
 from tuner.schedule import Clocks
 from tuner.settings import ConfigFile, LogFormat, Reload, Settings
@@ -210,11 +215,20 @@ class ClusterSide:
     """What people have laid down."""
     book: Callable[[], Book] = Book
     """All of that together."""
+    leadership: Leadership = field(default_factory=Alone)
+    """Where this replica may write."""
+    standings: Callable[[], Iterable[Standing]] = tuple
+    """Where it stands in the leader election."""
 
 
 @contextlib.contextmanager
 def open_cluster(
-    settings: Settings, stop: threading.Event, log: FilteringBoundLogger
+    settings: Settings,
+    stop: threading.Event,
+    log: FilteringBoundLogger,
+    *,
+    elects: bool = False,
+    once: bool = False,
 ) -> Iterator[ClusterSide]:
     """The Kubernetes side of the loop, mirrored once or given up waiting for.
 
@@ -222,8 +236,11 @@ def open_cluster(
 
     Args:
         settings: The settings in force.
-        stop: Ends the wait.
-        log: Told of objects that cannot be read, and of Events that cannot be written.
+        stop: Ends the wait, and leadership. Set at the end of the context at the latest.
+        log: Told of objects that cannot be read, of Events that cannot be written, and of who
+            leads.
+        elects: Whether to run for leader, and to write only while leading.
+        once: Whether to wait until it is known who leads: there will be no later tick.
 
     Raises:
         ConfigError: There is no usable kubeconfig or service account.
@@ -234,7 +251,13 @@ def open_cluster(
         log.warning("left out", detail=words)
 
     with ExitStack() as stack:
-        api = stack.enter_context(closing(connect_cluster(_reach(settings))))
+        leads, reach = None, _reach(settings)
+        if elects:
+            # Renewals go by a connection of their own: they must not queue behind other writes.
+            leases = stack.enter_context(closing(connect_cluster(reach)))
+            leads = _leadership(leases, settings, log)
+        fence = None if leads is None else leads.writing
+        api = stack.enter_context(closing(connect_cluster(reach, fence)))
         names = kubernetes.namespaces
         upkeep = Upkeep(stale_after_seconds=kubernetes.stale_after, report=report)
         inventory = ClusterInventory(api, upkeep, names)
@@ -253,8 +276,14 @@ def open_cluster(
             mirror.start()
         events = _events(api, settings, report)
         events.start()
+        if leads is not None:
+            stack.callback(leads.stop)
+            stack.callback(stop.set)
+            leads.start(stop, (inventory, live, records))
         stack.callback(events.flush, _FLUSH_SECONDS)
         _wait_synced(mirrors, stop, kubernetes.timeout)
+        if leads is not None and once:
+            _wait_settled(leads, settings, log)
         yield ClusterSide(
             inventory=fleet,
             records=records,
@@ -262,6 +291,8 @@ def open_cluster(
             observers=(events,),
             overrides=BookOverrides(overrides.book),
             book=overrides.book,
+            leadership=leads or Alone(),
+            standings=lambda: () if leads is None else leads.standings,
         )
 
 
@@ -274,6 +305,46 @@ def _reach(settings: Settings) -> ClusterAccess:
     )
 
 
+def _leadership(api: Api, settings: Settings, log: FilteringBoundLogger) -> ShardLeadership:
+    election = settings.leader_election
+    place = _place_of_leases(settings)
+    durations, name = election.durations(), identity(_instance())
+
+    def report(words: str) -> None:
+        log.info("leader election", detail=words)
+
+    def complain(words: str) -> None:
+        log.warning("leader election", detail=words)
+
+    candidates = [
+        Candidate(
+            LeaseObject(api, place, lease, duration_seconds=durations.lease),
+            name,
+            durations,
+            report=report,
+            complain=complain,
+        )
+        for lease in election.lease_names()
+    ]
+    return ShardLeadership(candidates, durations.retry)
+
+
+def _wait_settled(
+    leadership: ShardLeadership, settings: Settings, log: FilteringBoundLogger
+) -> None:
+    """Wait until it is known who leads: at most as long as a leader that is gone is waited for."""
+    durations = settings.leader_election.durations()
+    leadership.wait_settled(durations.lease + 2 * durations.retry)
+    for each in leadership.standings:
+        if not each.leads:
+            log.warning("another replica leads, or may lead: nothing is written", lease=each.lease)
+
+
+def _instance() -> str:
+    """Who we are: the name of the pod, or of the machine."""
+    return os.environ.get("POD_NAME") or socket.gethostname()
+
+
 def _events(api: Api, settings: Settings, report: Callable[[str], None]) -> EventObserver:
     """Who we are comes from the pod's downward API; outside of a pod, from the machine."""
     namespace = own_namespace(settings)
@@ -281,7 +352,7 @@ def _events(api: Api, settings: Settings, report: Callable[[str], None]) -> Even
     return EventObserver(
         api,
         operator=operator_pod(namespace, name, os.environ.get("POD_UID", "")),
-        instance=name or socket.gethostname(),
+        instance=_instance(),
         report=report,
     )
 
@@ -331,6 +402,7 @@ def examinable(
     with ExitStack() as stack:
         source = stack.enter_context(closing(_source(settings)))
         api = stack.enter_context(closing(connect_cluster(_reach(settings))))
+        election = settings.leader_election
 
         @cache
         def view() -> View:
@@ -347,6 +419,8 @@ def examinable(
             namespaces=settings.kubernetes.namespaces,
             own_namespace=own_namespace(settings),
             overrides_namespace=_place_of_overrides(settings),
+            leases=election.lease_names() if election.enabled else (),
+            leases_namespace=_place_of_leases(settings),
             overrides=f"ConfigMap {_place_of_overrides(settings)}/{settings.overrides.name}",
             clock=Clocks(),
         )
@@ -354,6 +428,10 @@ def examinable(
 
 def _place_of_overrides(settings: Settings) -> str:
     return settings.overrides.namespace or own_namespace(settings)
+
+
+def _place_of_leases(settings: Settings) -> str:
+    return settings.leader_election.namespace or own_namespace(settings)
 
 
 def shadowed(cluster: ClusterSide) -> ClusterSide:
@@ -408,7 +486,7 @@ def ready_loop(  # noqa: PLR0913 - what the command line decides
         registry = CollectorRegistry()
         silence = max(_SILENT_SECONDS, _SILENT_INTERVALS * settings.interval)
         health = Health(silence, time.monotonic)
-        metrics = MetricsObserver(registry, VERSION, lambda: source.queries_sent)
+        metrics = MetricsObserver(registry, VERSION, lambda: source.queries_sent, cluster.standings)
         if serve:
             application = endpoints(registry, health)
             address, port = settings.http.address, settings.http.port
@@ -434,6 +512,7 @@ def ready_loop(  # noqa: PLR0913 - what the command line decides
             policy=settings.policy(dry_run=dry_run),
             overrides=side.overrides,
             revised=revised,
+            leadership=side.leadership,
         )
 
 

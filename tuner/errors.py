@@ -41,5 +41,9 @@ class RefusedError(ClusterError):
     """The API server refused the request for good (4xx other than 404, 409 and 429)."""
 
 
+class NotLeadingError(ClusterError):
+    """Another replica leads, or may lead: nothing was written."""
+
+
 class UnavailableError(ClusterError):
     """The API server could not be reached, timed out or answered 429 or 5xx."""

@@ -10,10 +10,12 @@ from typing import TypeVar, cast
 import msgspec
 
 from tuner.assessment import Assessed, Kept, SourceState, assess, broken_off, describe
+from tuner.election import Alone
 from tuner.errors import (
     ClusterError,
     ConflictError,
     GoneError,
+    NotLeadingError,
     RefusedError,
     SourceError,
     UnavailableError,
@@ -49,6 +51,7 @@ from tuner.ports import (
     Actuator,
     AlteredError,
     Inventory,
+    Leadership,
     MetricsSource,
     Observer,
     Overrides,
@@ -81,6 +84,18 @@ class _Seen:
     """Outcome of a trial that is told of once it is on record."""
     override: Override = NONE
     """What people had last laid down."""
+    term: int | None = None
+    """Of our leadership over its namespace on this tick; None: another replica may write to it."""
+
+    def entering(self, term: int | None) -> "_Seen":
+        """What is left of it when leadership changes: what was observed, not what was thought.
+
+        The loops begin at what is in force, as in a new process, and what would have been written
+        was not.
+        """
+        if term == self.term:
+            return self
+        return _Seen(kept=Kept(windows=self.kept.windows), override=self.override, term=term)
 
 
 class Loop:
@@ -96,6 +111,7 @@ class Loop:
         observers: Sequence[Observer],
         policy: Policy,
         overrides: Overrides,
+        leadership: Leadership | None = None,
         revised: Callable[[float], Policy | None] = lambda _: None,
     ) -> None:
         """Take the ports; no I/O before the first tick.
@@ -108,6 +124,7 @@ class Loop:
             observers: Whom to tell.
             policy: What the core is told, to begin with.
             overrides: What people have laid down.
+            leadership: Where this replica may write; None: it is alone.
             revised: Asked at the beginning of each tick for the policy from there on; None: it
                 stays. What is remembered of the workloads stays in any case.
         """
@@ -117,6 +134,8 @@ class Loop:
         self._actuator = actuator
         self._observers = observers
         self._policy = policy
+        self._standby = replace(policy, standby=True)
+        self._leadership = leadership or Alone()
         self._overrides = overrides
         self._revised = revised
         self._seen: dict[WorkloadKey, _Seen] = defaultdict(_Seen)
@@ -134,6 +153,8 @@ class Loop:
         """
         began = time.perf_counter()
         self._policy = self._revised(now) or self._policy
+        self._standby = replace(self._policy, standby=True)
+        self._leadership.begin()
         try:
             fleet, records = self._inventory.workloads(), self._records.all()
             # What this tick saves lies over what it began with; the view may go away under it.
@@ -225,18 +246,18 @@ class Loop:
         return _as_seen(answered, view)
 
     def _assess(self, view: Workload, record: Record | None, source: SourceState) -> Assessment:
-        workload, seen = self._newest(view), self._seen[view.key]
+        seen = self._seen[view.key].entering(self._leadership.term(view.key.namespace))
+        self._seen[view.key] = seen
+        workload, policy = self._newest(view), self._policy_in(seen.term)
         sightings = () if record is None else record.sightings
         first_seen = {each.entry: each.seen_at for each in sightings}
         resolved = self._overrides.of(workload.key, source.at, first_seen)
         self._tell_orders(workload, resolved.override, source.at)
-        assessed: Assessed = assess(
-            workload, record, seen.kept, source, self._policy, resolved.override
-        )
+        assessed: Assessed = assess(workload, record, seen.kept, source, policy, resolved.override)
         seen.kept, seen.kept_if_written = assessed.kept, assessed.kept_if_written
         seen.ended = assessed.ended or seen.ended
         trial = assessed.assessment.record.trial
-        if trial is not None and _moved(record, trial):
+        if trial is not None and seen.term is not None and _moved(record, trial):
             self._tell(PhaseReached(source.at, workload, trial))
         return _sighted(assessed.assessment, resolved.first_seen)
 
@@ -245,7 +266,7 @@ class Loop:
         seen = self._seen[workload.key]
         before, after = seen.override.entries, override.entries
         seen.override = override
-        if before != after:
+        if before != after and seen.term is not None:
             taken = tuple(name for name in after if name not in before)
             released = tuple(name for name in before if name not in after)
             self._tell(OverridesMoved(now, workload, override, taken, released))
@@ -253,6 +274,9 @@ class Loop:
     def _act(self, assessment: Assessment, stored: Record | None, now: float) -> Assessment:
         """Carry out the decision and keep the record; one workload's trouble stays its own."""
         workload, decision = assessment.workload, assessment.decision
+        term = self._leadership.term(workload.key.namespace)
+        if term is None or term != self._seen[workload.key].term:
+            return _held(assessment, _STANDING_BY) if isinstance(decision, Apply) else assessment
         if isinstance(decision, Apply) and decision.barrier_alone:
             assessment = self._set_barrier(assessment, decision, now)
         elif isinstance(decision, Apply):
@@ -288,6 +312,9 @@ class Loop:
             return True
         settled = now - seen.unsaved_since >= self._policy.timing.rate_window_seconds
         return settled and self._records_left > 0
+
+    def _policy_in(self, term: int | None) -> Policy:
+        return self._standby if term is None else self._policy
 
     def _carry_out(self, assessment: Assessment, decision: Apply, now: float) -> Assessment:
         """Write ahead, patch, and say what became of it."""
@@ -332,7 +359,7 @@ class Loop:
         try:
             written = self._write(assessment.workload, trial)
         except ClusterError as error:
-            self._tell(WriteFailed(now, key, "workload", str(error)))
+            self._tell_failed(now, key, "workload", error)
             if isinstance(error, AlteredError):
                 self._seen[key].answered = error.answer
             # Something may stand there: what stood there before is right in any case.
@@ -348,7 +375,7 @@ class Loop:
         self, assessment: Assessment, trial: Trial, error: ClusterError, now: float
     ) -> Assessment:
         """Hold after a write that failed; the plan stays on record where there is reason to."""
-        self._tell(WriteFailed(now, assessment.workload.key, "workload", str(error)))
+        self._tell_failed(now, assessment.workload.key, "workload", error)
         hold = _hold_for(error)
         if isinstance(error, AlteredError):
             self._seen[assessment.workload.key].answered = error.answer
@@ -356,7 +383,7 @@ class Loop:
             if record is not None and record.trial is not None:
                 self._changed(error.answer, record.trial, now)
                 return _held(replace(assessment, record=record), hold)
-        if hold.reason is Reason.CLUSTER_UNAVAILABLE:
+        if hold.reason in {Reason.CLUSTER_UNAVAILABLE, Reason.STANDBY}:
             # Whether it was written is not known: the plan lets the next tick see.
             return _held(assessment, hold)
         if trial.reason is Reason.ROLLBACK and not isinstance(error, GoneError):
@@ -397,7 +424,7 @@ class Loop:
         try:
             self._records.save(assessment.workload, assessment.record)
         except ClusterError as error:
-            self._tell(WriteFailed(now, assessment.workload.key, "record", str(error)))
+            self._tell_failed(now, assessment.workload.key, "record", error)
             return False
         self._stored[assessment.workload.key] = assessment.record
         self._records_left -= 1
@@ -415,7 +442,7 @@ class Loop:
         workload = assessment.workload
         may_write = (
             assessment.mode is Mode.AUTO
-            and not self._policy.dry_run
+            and self._policy.read_only is None
             and stopped(self._seen[workload.key].override, now) is None
             and assessment.decision.reason is not Reason.INTERNAL_ERROR
         )
@@ -426,12 +453,20 @@ class Loop:
         except ConflictError:
             return  # The view was behind; the next tick sees whether anything is left to do.
         except ClusterError as error:
-            self._tell(WriteFailed(now, workload.key, "change-cause", str(error)))
+            self._tell_failed(now, workload.key, "change-cause", error)
+
+    def _tell_failed(self, now: float, key: WorkloadKey, what: str, error: ClusterError) -> None:
+        """Tell of a write that failed; one that is another replica's by now did not."""
+        if not isinstance(error, NotLeadingError):
+            self._tell(WriteFailed(now, key, what, str(error)))
 
     def _tell(self, happening: _Told) -> _Told:
         for observer in self._observers:
             observer.notify(happening)
         return happening
+
+
+_STANDING_BY = Hold(Reason.STANDBY, "another replica leads, or may lead, by now")
 
 
 def _changes_first(of: tuple[WorkloadKey, Assessment]) -> bool:
@@ -489,6 +524,8 @@ def _hold_for(error: ClusterError) -> Hold:
             return Hold(Reason.WORKLOAD_CHANGED, words)
         case RefusedError() | GoneError():
             return Hold(Reason.WRITE_REFUSED, str(error))
+        case NotLeadingError():
+            return _STANDING_BY
         case _:
             return Hold(Reason.CLUSTER_UNAVAILABLE, str(error))
 

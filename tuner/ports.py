@@ -132,6 +132,25 @@ class Overrides(Protocol):
         ...
 
 
+class Leadership(Protocol):
+    """Which of several replicas may write where."""
+
+    def begin(self) -> None:
+        """A tick begins: what is led from here on is what it may write to."""
+        ...
+
+    def term(self, namespace: str) -> int | None:
+        """Which term of leadership over a namespace the tick began in.
+
+        None where another replica leads, or may lead, as of now: it never becomes a number again
+        before the next tick. Another number than before: another replica may have led in between.
+
+        Args:
+            namespace: Where something would be written.
+        """
+        ...
+
+
 class Observer(Protocol):
     """Somebody who is told what happened: log, metrics, Events, a table."""
 

@@ -344,7 +344,7 @@ def test_nothing_grants_secrets_or_whatever_there_may_be(
 def lease_rules(helm: Helm, election: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
     # The settings need not know the section for the chart to be right about it.
     values = {"config": {"leaderElection": election}}
-    found = rules(helm.render(values, "--skip-schema-validation"))
+    found = rules(helm.render(values))
     return {key: value for key, value in found.items() if key[1].endswith("-leader-election")}
 
 
@@ -352,8 +352,8 @@ def lease_rules(helm: Helm, election: Mapping[str, Any]) -> dict[tuple[str, str]
     ("election", "namespace", "names"),
     [
         ({}, RELEASE, ["gc-tuner"]),
-        ({"leaseName": "tuner", "namespace": "leases"}, "leases", ["tuner"]),
-        ({"shards": 3}, RELEASE, ["gc-tuner-0", "gc-tuner-1", "gc-tuner-2"]),
+        ({"name": "tuner", "namespace": "leases"}, "leases", ["tuner"]),
+        ({"shards": 3}, RELEASE, ["gc-tuner-0-of-3", "gc-tuner-1-of-3", "gc-tuner-2-of-3"]),
     ],
 )
 def test_leases_are_granted_by_name(
@@ -371,10 +371,10 @@ def test_leases_are_granted_by_name(
 def test_without_election_there_is_one_pod_at_a_time_and_no_lease(helm: Helm) -> None:
     alone = {"config": {"leaderElection": {"enabled": False}}}
     assert lease_rules(helm, {"enabled": False}) == {}
-    objects = helm.render(alone, "--skip-schema-validation")
+    objects = helm.render(alone)
     assert only(objects, "Deployment")["spec"]["strategy"] == {"type": "Recreate"}
     with pytest.raises(HelmError, match="replicas: more than 1 without leader election"):
-        helm.render({**alone, "replicas": 2}, "--skip-schema-validation")
+        helm.render({**alone, "replicas": 2})
 
 
 @pytest.mark.parametrize(

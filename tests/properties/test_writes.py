@@ -121,7 +121,7 @@ def test_every_write_is_permitted(world: World) -> None:
     trial = write_of(world)
     if trial is not None:
         assert world.workload.label_mode == Mode.AUTO
-        assert not world.policy.dry_run
+        assert world.policy.read_only is None
         assert stopped(world.override, world.source.at) is None
 
 

@@ -471,6 +471,7 @@ def policies() -> st.SearchStrategy[Policy]:
         partial(replace, POLICY),
         default_mode=st.sampled_from([Mode.RECOMMEND, Mode.OFF]),
         dry_run=st.booleans(),
+        standby=st.booleans(),
         guards=st.builds(
             GuardRules,
             closed=st.sampled_from([lambda _: "", lambda _: "opens on Monday"]),

@@ -225,6 +225,7 @@ CASES: Mapping[Reason, Case] = {
     Reason.MODE_RECOMMEND: Case(beside(BUSY, mode="recommend")),
     Reason.MODE_INVALID: Case(beside(BUSY, mode="Auto")),
     Reason.DRY_RUN: Case(BUSY, policy=replace(POLICY, dry_run=True)),
+    Reason.STANDBY: Case(BUSY, policy=replace(POLICY, standby=True)),
     Reason.OWNED_BY_OTHER: Case(beside(BUSY, gogc="100")),
     Reason.VALUE_FROM: Case(BUSY, template(EnvEntry(None))),
     Reason.DUPLICATE_ENV: Case(BUSY, template(EnvEntry("100", count=2))),

@@ -1,17 +1,21 @@
 """What a tick does for a fleet as a whole; single workloads are the scenarios' matter."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from tests.examples import policy, reading, workload
-from tuner.errors import RefusedError
+from tuner.errors import NotLeadingError, RefusedError
 from tuner.loop import RECORDS_PER_TICK, Loop
+from tuner.model.happening import Happening, TickEnded, WriteFailed
 from tuner.model.override import NONE, Resolved
 from tuner.model.policy import Policy
+from tuner.model.proposal import GogcMove
 from tuner.model.reading import ContainerKey, Readings
+from tuner.model.reason import Reason
 from tuner.model.record import Record
 from tuner.model.trial import Change
 from tuner.model.workload import Kind, Mode, Workload, WorkloadKey
+from tuner.ports import Leadership
 
 NOW, TICK = 1_000_000.0, 15.0
 
@@ -33,6 +37,10 @@ class Cluster:
     hidden: WorkloadKey | None = None
     """What is out of sight at the moment."""
     queries_sent = 0
+    told: list[Happening] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
+    """What is read, where it is not the usual."""
+    on_save: Callable[[], None] = lambda: None
 
     def key(self, number: int) -> WorkloadKey:
         return WorkloadKey("shop", Kind.DEPLOYMENT, f"cart-{number}")
@@ -49,7 +57,8 @@ class Cluster:
         return self.workloads()[key]
 
     def read(self, at: float) -> Readings:
-        figures = {ContainerKey(self.key(each), "app"): reading() for each in range(self.size)}
+        said = reading(without=(), **self.figures)
+        figures = {ContainerKey(self.key(each), "app"): said for each in range(self.size)}
         return Readings(at, figures, {})
 
     def all(self) -> Mapping[WorkloadKey, Record]:
@@ -58,6 +67,7 @@ class Cluster:
     def save(self, workload: Workload, record: Record) -> None:
         if workload.key in self.refused:
             raise RefusedError("exceeded quota")
+        self.on_save()
         self.saved.append(workload.key)
         self.known[workload.key] = record
 
@@ -70,20 +80,39 @@ class Cluster:
     def clear_cause(self, workload: Workload) -> None:
         raise AssertionError(workload)
 
+    def notify(self, happening: Happening) -> None:
+        self.told.append(happening)
+
     def of(self, key: WorkloadKey, now: float, first_seen: Mapping[str, float]) -> Resolved:
         del key, now, first_seen
         return Resolved(NONE, {})
 
 
-def loop(cluster: Cluster, rules: Policy | None = None) -> Loop:
+@dataclass
+class Terms:
+    """Leadership, as the test says; a namespace that is not named is led by another replica."""
+
+    of: dict[str, int] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Ticks begin at any time."""
+
+    def term(self, namespace: str) -> int | None:
+        return self.of.get(namespace)
+
+
+def loop(
+    cluster: Cluster, rules: Policy | None = None, leadership: Leadership | None = None
+) -> Loop:
     return Loop(
         source=cluster,
         inventory=cluster,
         records=cluster,
         actuator=cluster,
-        observers=[],
+        observers=[cluster],
         policy=rules or policy(),
         overrides=cluster,
+        leadership=leadership,
     )
 
 
@@ -136,3 +165,93 @@ def test_a_change_waits_for_no_records_of_others() -> None:
         tick += 1
     assert cluster.written == [cluster.key(4)]
     assert cluster.saved_before == (cluster.key(4),), "written ahead, and nothing before that"
+
+
+def test_a_standby_decides_on_all_and_writes_and_tells_nothing() -> None:
+    cluster = Cluster(2, busy=1)
+    running = loop(cluster, leadership=Terms())
+    for tick in range(40):
+        running.tick(NOW + TICK * tick)
+    ended = cluster.told[-1]
+    assert isinstance(ended, TickEnded)
+    decision = ended.assessments[cluster.key(1)].decision
+    assert decision.reason is Reason.STANDBY
+    assert "would set GOGC" in decision.detail
+    assert ended.assessments[cluster.key(0)].proposal is not None
+    assert (cluster.saved, cluster.written) == ([], [])
+    assert {type(each) for each in cluster.told} == {TickEnded}
+
+
+def test_what_a_standby_thought_is_in_no_record_and_what_it_observed_counts() -> None:
+    cluster, terms = Cluster(2, busy=1), Terms()
+    running = loop(cluster, leadership=terms)
+    for tick in range(40):
+        running.tick(NOW + TICK * tick)
+    terms.of = {"shop": 1}
+    running.tick(NOW + TICK * 40)
+    # It has its windows: nobody has to wait for the baseline once more.
+    assert cluster.written == [cluster.key(1)]
+    assert Reason.STANDBY not in {each.reason for each in cluster.known.values()}
+
+
+def aimed_at(cluster: Cluster) -> float:
+    """GOGC that the last tick would have in the end."""
+    ended = cluster.told[-1]
+    assert isinstance(ended, TickEnded)
+    proposal = ended.assessments[cluster.key(0)].proposal
+    assert proposal is not None
+    assert isinstance(proposal.gogc, GogcMove)
+    return proposal.gogc.target_gogc
+
+
+def test_a_loop_that_ran_on_a_standby_without_effect_begins_anew_when_it_leads() -> None:
+    figures = {"latency_p95_seconds": 0.5, "gc_cpu_cores": 0.05}
+    cluster, terms = Cluster(1, figures=figures), Terms()
+    running = loop(cluster, leadership=terms)
+    running.tick(NOW)
+    first = aimed_at(cluster)
+    for tick in range(1, 40):
+        running.tick(NOW + TICK * tick)
+    assert aimed_at(cluster) > first, "latency is missed, and goes on to be"
+    terms.of = {"shop": 1}
+    running.tick(NOW + TICK * 40)
+    assert aimed_at(cluster) == first
+
+
+def test_taking_over_alone_is_no_reason_to_write() -> None:
+    cluster, first, second = Cluster(3), Terms({"shop": 1}), Terms()
+    leading, standing_by = loop(cluster, leadership=first), loop(cluster, leadership=second)
+    for tick in range(40):
+        leading.tick(NOW + TICK * tick)
+        standing_by.tick(NOW + TICK * tick)
+    cluster.saved.clear()
+    first.of, second.of = {}, {"shop": 2}
+    for tick in range(40, 80):
+        leading.tick(NOW + TICK * tick)
+        standing_by.tick(NOW + TICK * tick)
+    assert (cluster.saved, cluster.written) == ([], [])
+
+
+def test_leadership_that_is_lost_in_the_middle_of_a_tick_ends_its_writes() -> None:
+    cluster, terms = Cluster(5), Terms({"shop": 1})
+    cluster.on_save = terms.of.clear
+    loop(cluster, leadership=terms).tick(NOW)
+    assert len(cluster.saved) == 1
+
+
+def test_what_the_fence_held_back_is_no_failure() -> None:
+    cluster, terms = Cluster(2), Terms({"shop": 1})
+
+    def fenced() -> None:
+        raise NotLeadingError("another replica leads")
+
+    cluster.on_save = fenced
+    loop(cluster, leadership=terms).tick(NOW)
+    assert cluster.saved == []
+    assert not [each for each in cluster.told if isinstance(each, WriteFailed)]
+
+
+def test_only_namespaces_that_are_led_are_written_to() -> None:
+    cluster = Cluster(2)
+    loop(cluster, leadership=Terms({"bank": 1})).tick(NOW)
+    assert cluster.saved == []

@@ -18,6 +18,8 @@ from tuner.settings import ConfigFile, LogFormat
 
 EXIT_UNAVAILABLE = 3
 """Exit code of ``--once`` where Prometheus or the cluster gave no answer."""
+_STOP_SECONDS = 4.8
+"""After a stop: long enough for a write in hand, and over within 5 s whatever hangs."""
 _COLLECT_AFTER = (50_000, 20, 100)
 """Python's own collector costs more than the work at 10,000 workloads with its defaults."""
 
@@ -52,7 +54,7 @@ def run(  # noqa: PLR0913 - one argument a flag
             ("log", "format"): ("--log-format", log_format),
         }
     )
-    with stop_event() as stop:
+    with stop_event(_STOP_SECONDS) as stop:
         raise typer.Exit(_run(ConfigFile(config, given), stop, dry_run=dry_run, once=once))
 
 
@@ -64,8 +66,9 @@ def _run(config: ConfigFile, stop: threading.Event, *, dry_run: bool, once: bool
     outages = Outages()
     table = TableObserver(Console())
     observers = (outages, table) if dry_run or once else (outages,)
+    elects = settings.leader_election.enabled and not dry_run
     with (
-        open_cluster(settings, stop, log) as cluster,
+        open_cluster(settings, stop, log, elects=elects, once=once) as cluster,
         ready_loop(
             settings,
             cluster,

@@ -12,6 +12,8 @@ from tuner.cluster.events import EventObserver, Regarded, operator_pod
 from tuner.cluster.fleet import ClusterFleet
 from tuner.cluster.inspection import Inspection
 from tuner.cluster.inventory import ClusterInventory
+from tuner.cluster.leadership import Candidate, ShardLeadership, identity
+from tuner.cluster.lease import LeaseObject
 from tuner.cluster.live import LiveConfigMaps
 from tuner.cluster.mirror import Mirror, Upkeep
 from tuner.cluster.overrides import OverridesWatch
@@ -21,6 +23,7 @@ from tuner.cluster.records import ClusterRecords
 __all__ = [
     "Api",
     "AutoscalerMirror",
+    "Candidate",
     "ClusterAccess",
     "ClusterActuator",
     "ClusterFleet",
@@ -28,12 +31,15 @@ __all__ = [
     "ClusterRecords",
     "EventObserver",
     "Inspection",
+    "LeaseObject",
     "LiveConfigMaps",
     "Mirror",
     "OverridesWatch",
     "PodMirror",
     "Regarded",
+    "ShardLeadership",
     "Upkeep",
     "connect",
+    "identity",
     "operator_pod",
 ]

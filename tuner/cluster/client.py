@@ -8,10 +8,10 @@ are imported when a connection is made, so that the command line starts without 
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -26,7 +26,8 @@ from tuner.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from kubernetes.client.api_client import ApiClient
@@ -44,6 +45,10 @@ _CONNECTIONS = 10
 _MESSAGE_LENGTH = 400
 
 T = TypeVar("T")
+
+Fence: TypeAlias = "Callable[[str], AbstractContextManager[None]]"
+"""Asked with the namespace right before a write leaves, for a context that lasts until its answer;
+entering it raises NotLeadingError where nothing may be written."""
 
 
 class ExpiredError(UnavailableError):
@@ -79,6 +84,17 @@ class Request:
     content_type: str = JSON
 
     @property
+    def writes(self) -> bool:
+        """Whether it changes anything."""
+        return self.verb in _METHODS
+
+    @property
+    def namespace(self) -> str:
+        """Of the object or collection; empty for all of them."""
+        _, _, below = self.path.partition("/namespaces/")
+        return below.partition("/")[0]
+
+    @property
     def method(self) -> str:
         """The HTTP method that Kubernetes has for the verb."""
         return _METHODS.get(self.verb, "GET")
@@ -104,10 +120,13 @@ _STATUS = msgspec.json.Decoder(_Status)
 class Api:
     """Asks the API server. Safe to use from several threads."""
 
-    def __init__(self, client: ApiClient, timeout_seconds: float) -> None:
+    def __init__(
+        self, client: ApiClient, timeout_seconds: float, fence: Fence | None = None
+    ) -> None:
         """Take a client that is configured; ``connect`` makes one."""
         self._client = client
         self._timeout_seconds = timeout_seconds
+        self._fence = fence
         self._throttle = Throttle(
             _REQUESTS_PER_SECOND, _BURST, clock=time.monotonic, sleep=time.sleep
         )
@@ -117,18 +136,34 @@ class Api:
         """Longest wait for the next bytes of an answer."""
         return self._timeout_seconds
 
-    def ask(self, request: Request) -> bytes:
+    def ask(self, request: Request, timeout_seconds: float | None = None) -> bytes:
         """The body of the answer.
 
+        Args:
+            request: What to ask.
+            timeout_seconds: Longest time to connect, and again to wait for the next bytes; None:
+                that of the connection.
+
         Raises:
+            NotLeadingError: It would write, and the fence is closed: it was not sent.
             ConflictError: 409.
             GoneError: 404.
             RefusedError: Any other 4xx but 410 and 429.
             UnavailableError: 429, 5xx, no answer or half of one.
         """
         self._throttle.wait()
-        with _typed_errors(request), self._open(request, self._timeout_seconds) as response:
+        seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        with (
+            self._fenced(request),
+            _typed_errors(request),
+            self._open(request, seconds, seconds) as response,
+        ):
             return bytes(response.data)
+
+    def _fenced(self, request: Request) -> AbstractContextManager[None]:
+        if self._fence is None or not request.writes:
+            return nullcontext()
+        return self._fence(request.namespace)
 
     @contextmanager
     def stream(self, request: Request, silence_seconds: float) -> Iterator[BaseHTTPResponse]:
@@ -141,7 +176,10 @@ class Api:
         Raises:
             ClusterError: As of ``ask``.
         """
-        with _typed_errors(request), self._open(request, silence_seconds) as response:
+        with (
+            _typed_errors(request),
+            self._open(request, self._timeout_seconds, silence_seconds) as response,
+        ):
             try:
                 yield response
             finally:
@@ -149,7 +187,9 @@ class Api:
                 response.close()
 
     @contextmanager
-    def _open(self, request: Request, read_seconds: float) -> Iterator[BaseHTTPResponse]:
+    def _open(
+        self, request: Request, connect_seconds: float, read_seconds: float
+    ) -> Iterator[BaseHTTPResponse]:
         parameters = self._client.param_serialize(
             method=request.method,
             resource_path=request.path,
@@ -159,7 +199,7 @@ class Api:
             auth_settings=["BearerToken"],
         )
         answer = self._client.call_api(
-            *parameters, _request_timeout=(self._timeout_seconds, read_seconds)
+            *parameters, _request_timeout=(connect_seconds, read_seconds)
         )
         response: BaseHTTPResponse = answer.response
         try:
@@ -174,8 +214,12 @@ class Api:
         self._client.close()  # type: ignore[no-untyped-call] # the library's
 
 
-def connect(access: ClusterAccess) -> Api:
+def connect(access: ClusterAccess, fence: Fence | None = None) -> Api:
     """A client of the cluster; nothing is asked of it yet.
+
+    Args:
+        access: Which cluster, and how to get in.
+        fence: Asked before every write; None: nothing holds them off.
 
     Raises:
         ConfigError: There is no usable kubeconfig or service account.
@@ -189,7 +233,7 @@ def connect(access: ClusterAccess) -> Api:
     configuration.keep_alive = True
     client = ApiClient(configuration)
     client.user_agent = "gc-tuner"
-    return Api(client, access.timeout_seconds)
+    return Api(client, access.timeout_seconds, fence)
 
 
 def _configuration(access: ClusterAccess) -> Configuration:

@@ -57,3 +57,4 @@ RECORDS = Collection(
     hint="install the custom resource definition: kubectl apply -f charts/gc-tuner/crds/",
 )
 EVENTS = Collection("events.k8s.io/v1", "Event", "events")
+LEASES = Collection("coordination.k8s.io/v1", "Lease", "leases")

@@ -18,7 +18,7 @@ import msgspec
 from tuner.cluster.client import MERGE, Request, decoded
 from tuner.cluster.collection import DEPLOYMENTS, EVENTS
 from tuner.cluster.rfc3339 import micro_time
-from tuner.errors import ClusterError, GoneError, UnavailableError
+from tuner.errors import ClusterError, GoneError, NotLeadingError, UnavailableError
 from tuner.model.decision import Hold
 from tuner.model.happening import (
     ChangeWritten,
@@ -269,6 +269,8 @@ class EventObserver:
             occurrence = self._queue.get()
             try:
                 self._write(occurrence)
+            except NotLeadingError:
+                pass  # what another replica has to tell is not lost
             except ClusterError as error:
                 if not self._failing:
                     self._report(f"events are lost: {error}")

@@ -40,6 +40,11 @@ class _Part(Protocol):
 
     def wait_synced(self, timeout_seconds: float) -> bool: ...
 
+    def renew(self) -> None: ...
+
+    @property
+    def renewed(self) -> bool: ...
+
 
 class Mirror:
     """Some part of the cluster in memory, kept by list and watch."""
@@ -62,6 +67,16 @@ class Mirror:
         """Whether all was listed once, waiting for it no longer than this in all."""
         deadline = time.monotonic() + timeout_seconds
         return all(part.wait_synced(max(0.0, deadline - time.monotonic())) for part in self._parts)
+
+    def renew(self) -> None:
+        """List all of it anew; until that is done it is served as it was, and goes on."""
+        for part in self._parts:
+            part.renew()
+
+    @property
+    def renewed(self) -> bool:
+        """Whether all was listed since it was last to be renewed."""
+        return all(part.renewed for part in self._parts)
 
 
 class View(Mirror, Generic[K, V]):

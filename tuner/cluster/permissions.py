@@ -1,6 +1,6 @@
 """What gc-tuner has to be permitted: the one list of it, which ``gc-tuner doctor`` goes through."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,6 +14,8 @@ class Scope(StrEnum):
     """In the namespace of gc-tuner itself."""
     OVERRIDES = "overrides"
     """In the namespace of the overrides: gc-tuner's own, unless the settings name another."""
+    LEASES = "leases"
+    """In the namespace of the Leases: gc-tuner's own, unless the settings name another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +79,25 @@ PERMISSIONS: Collection[Permission] = (
         writes=True,
     ),
 )
+
+
+def election_permissions(leases: Sequence[str]) -> Collection[Permission]:
+    """What leader election needs on top, by the names of its Leases.
+
+    What is to be made cannot be permitted by name.
+    """
+    group, resource, scope = "coordination.k8s.io", "leases", Scope.LEASES
+    return (
+        Permission(
+            group, resource, ("create",), "leader election, at the first start", scope, writes=True
+        ),
+        Permission(
+            group,
+            resource,
+            ("get", "update"),
+            "leader election",
+            scope,
+            writes=True,
+            names=tuple(leases),
+        ),
+    )

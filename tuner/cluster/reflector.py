@@ -134,6 +134,7 @@ class Reflector(Generic[K, V]):
         self._contact = clock()
         self._failures = 0
         self._trouble = ""
+        self._renewals_asked = self._renewals_done = 0
         self._stop = threading.Event()
         self._response: BaseHTTPResponse | None = None
         self._thread: threading.Thread | None = None
@@ -147,18 +148,24 @@ class Reflector(Generic[K, V]):
     def stop(self, timeout_seconds: float = 1.0) -> None:
         """End the watch; waits no longer than this for a request in flight."""
         self._stop.set()
-        with self._lock:
-            response = self._response
-        if response is not None:
-            # It may just have ended by itself.
-            with contextlib.suppress(OSError, RuntimeError, ValueError):
-                response.shutdown()
+        self._hang_up()
         if self._thread is not None:
             self._thread.join(timeout_seconds)
 
     def wait_synced(self, timeout_seconds: float) -> bool:
         """Whether the first list has come in, waiting for it no longer than this."""
         return self._synced.wait(timeout_seconds)
+
+    def renew(self) -> None:
+        """List anew, as at the start; the view is served as it is meanwhile."""
+        with self._lock:
+            self._renewals_asked += 1
+        self._hang_up()
+
+    @property
+    def renewed(self) -> bool:
+        """Whether it was listed since it was last to be renewed."""
+        return self._renewals_done == self._renewals_asked
 
     def values(self) -> dict[K, V]:
         """The view as it is now; it does not change any more, and is not to be changed.
@@ -191,11 +198,20 @@ class Reflector(Generic[K, V]):
         with self._lock:
             self._change([Item(key, version, None)])
 
+    def _hang_up(self) -> None:
+        """End the watch, where there is one."""
+        with self._lock:
+            response = self._response
+        if response is not None:
+            # It may just have ended by itself.
+            with contextlib.suppress(OSError, RuntimeError, ValueError):
+                response.shutdown()
+
     def _run(self) -> None:
         while not self._stop.is_set():
             began = self._clock()
             try:
-                if self._version is None:
+                if self._version is None or not self.renewed:
                     self._list()
                 self._watch()
             except ExpiredError:
@@ -210,7 +226,7 @@ class Reflector(Generic[K, V]):
                 self._version = None
                 self._failed(f"{type(error).__name__}: {error}")
             else:
-                if self._clock() - began < _SHORTEST_WATCH_SECONDS:
+                if self.renewed and self._clock() - began < _SHORTEST_WATCH_SECONDS:
                     self._failed("the watch ended at once")
                 else:
                     self._failures = 0
@@ -250,6 +266,7 @@ class Reflector(Generic[K, V]):
         self._trouble = ""
 
     def _list(self) -> None:
+        renewals = self._renewals_asked
         listed: dict[K, Item[K, V]] = {}
         query = {"limit": str(_PAGE_ITEMS)}
         while True:
@@ -270,6 +287,7 @@ class Reflector(Generic[K, V]):
             self._values, self._versions = {}, {}
             self._change([*listed.values(), *newer])
             self._version = version
+            self._renewals_done = renewals
         self._denied = False
         self._heard()
         self._synced.set()
@@ -290,7 +308,8 @@ class Reflector(Generic[K, V]):
             with self._lock:
                 self._response = response
             try:
-                if self._stop.is_set():  # Whoever set it may have come before the response.
+                # Whoever wants it to end may have come before the response.
+                if self._stop.is_set() or not self.renewed:
                     return
                 self._heard()
                 for lines in _whole_lines(response.stream(_READ_BYTES, decode_content=False)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from tuner.cluster.permissions import PERMISSIONS, Permission, Scope
+from tuner.cluster.permissions import PERMISSIONS, Permission, Scope, election_permissions
 from tuner.doctor import checks
 from tuner.doctor.finding import Finding, Status
 from tuner.errors import ClusterError, GoneError, SourceError
@@ -74,6 +74,9 @@ class Subject:
     """Those that are looked at; none: all of them."""
     own_namespace: str
     overrides_namespace: str
+    leases: Sequence[str]
+    """Names of the Leases of leader election; none: it is off."""
+    leases_namespace: str
     overrides: str
     """Name of their ConfigMap, for people."""
     clock: Clock
@@ -150,7 +153,7 @@ class Examination:
             yield _skipped(check, "the API server")
             return
         try:
-            for each in PERMISSIONS:
+            for each in self._wanted():
                 yield self._permission(each)
         except ClusterError as error:
             yield Finding(
@@ -161,12 +164,18 @@ class Examination:
                 "may by default",
             )
 
+    def _wanted(self) -> Iterator[Permission]:
+        yield from PERMISSIONS
+        if self.subject.leases:
+            yield from election_permissions(self.subject.leases)
+
     def _permission(self, wanted: Permission) -> Finding:
         subject = self.subject
         places: Sequence[str | None] = {
             Scope.WATCHED: subject.namespaces or (None,),
             Scope.OWN: (subject.own_namespace,),
             Scope.OVERRIDES: (subject.overrides_namespace,),
+            Scope.LEASES: (subject.leases_namespace,),
         }[wanted.scope]
         denied = [
             (verb, place)

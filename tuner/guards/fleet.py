@@ -7,6 +7,7 @@ from tuner.model.decision import Apply, Hold
 from tuner.model.happening import Assessment
 from tuner.model.policy import GuardRules
 from tuner.model.reason import Reason
+from tuner.model.shard import shard_of, share_of
 from tuner.model.trial import Phase, Trial
 from tuner.model.workload import Mode, Rollout, WorkloadKey
 
@@ -57,10 +58,14 @@ def room_for(key: WorkloadKey, busy: Sequence[WorkloadKey], rules: GuardRules) -
         return Hold(
             Reason.OTHER_ROLLOUT, f"gc-tuner is rolling out {', '.join(near)} in this namespace"
         )
-    if len(busy) >= rules.rollouts_in_cluster:
+    shard = shard_of(key.namespace, rules.shards)
+    count = sum(shard_of(other.namespace, rules.shards) == shard for other in busy)
+    if count >= share_of(rules.rollouts_in_cluster, shard, rules.shards):
+        where = "" if rules.shards == 1 else " in this shard"
         return Hold(
             Reason.CHANGE_BUDGET,
-            f"gc-tuner is rolling out {len(busy)} workloads, as many as the settings allow at once",
+            f"gc-tuner is rolling out {count} workloads{where}, as many as the settings allow at "
+            "once",
         )
     return None
 

@@ -1,4 +1,4 @@
-"""Guard: only a workload in mode auto is written to, and never in a dry run."""
+"""Guard: only a workload in mode auto is written to, and only by the replica that leads."""
 
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
@@ -41,8 +41,9 @@ def concerns(workload: Workload, policy: Policy, *, recorded: bool, known: bool)
 def mode(proposal: Proposal, situation: Situation) -> Hold | None:
     """Refuse what may only be recommended."""
     wish = f"would set {_wish(proposal)}"
-    if situation.policy.dry_run:
-        return Hold(Reason.DRY_RUN, wish)
+    read_only = situation.policy.read_only
+    if read_only is not None:
+        return Hold(read_only, wish)
     if situation.mode is not Mode.AUTO:
         return Hold(Reason.MODE_RECOMMEND, f"{wish}; label gc-tuner.io/mode: auto allows it")
     return None

@@ -5,13 +5,14 @@ Series per workload are made at scrape time from the last tick, so that they go 
 
 import platform
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import assert_never
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from tuner.election import Standing
 from tuner.model.decision import Apply
 from tuner.model.happening import (
     ChangeWritten,
@@ -42,7 +43,11 @@ class MetricsObserver:
     """Counts what happens, in a registry of its own."""
 
     def __init__(
-        self, registry: CollectorRegistry, version: str, queries_sent: Callable[[], int]
+        self,
+        registry: CollectorRegistry,
+        version: str,
+        queries_sent: Callable[[], int],
+        standings: Callable[[], Iterable[Standing]] = tuple,
     ) -> None:
         """Register every metric.
 
@@ -50,10 +55,12 @@ class MetricsObserver:
             registry: A new registry.
             version: Version of gc-tuner.
             queries_sent: Queries sent to the metrics source so far.
+            standings: Where this replica stands in the leader election; nowhere without one.
         """
         self._fleet = _Fleet(queries_sent)
         self._source_lost = False
         registry.register(self._fleet)
+        registry.register(_Election(standings))
         self._decisions = Counter(
             "gc_tuner_decisions",
             "Decisions, one per workload and tick.",
@@ -196,6 +203,30 @@ class MetricsObserver:
 
 def _verb(decision: object) -> str:
     return (Verb.APPLY if isinstance(decision, Apply) else Verb.HOLD).value.lower()
+
+
+class _Election(Collector):
+    """Who leads, read at scrape time: it does not wait for a tick."""
+
+    def __init__(self, standings: Callable[[], Iterable[Standing]]) -> None:
+        self._standings = standings
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ["lease"]
+        leader = GaugeMetricFamily(
+            "gc_tuner_leader", "Whether this replica holds the Lease and may write.", labels=labels
+        )
+        gained = CounterMetricFamily(
+            "gc_tuner_leader_gained", "Times that this replica became the leader.", labels=labels
+        )
+        lost = CounterMetricFamily(
+            "gc_tuner_leader_lost", "Times that it ceased to be the leader.", labels=labels
+        )
+        for each in self._standings():
+            leader.add_metric([each.lease], each.leads)
+            gained.add_metric([each.lease], each.gained)
+            lost.add_metric([each.lease], each.lost)
+        yield from (leader, gained, lost)
 
 
 class _Fleet(Collector):

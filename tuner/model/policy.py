@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tuner.model.reason import Reason
 from tuner.model.workload import Mode
 
 GOGC_GREATEST = 999_999
@@ -119,6 +120,9 @@ class GuardRules:
 
     rollouts_in_cluster: int = 5
     """Most workloads whose pods gc-tuner replaces at the same time."""
+    shards: int = 1
+    """Parts of the fleet, each with its share of them: whoever leads one does not wait for what
+    the leaders of others are about to do."""
     rollouts_in_namespace: int = 1
     closed: Callable[[float], str] = lambda _: ""
     """Why no change may be made at a time, in words; empty inside a change window."""
@@ -151,3 +155,12 @@ class Policy:
     trial: TrialRules
     law: ControlLaw
     guards: GuardRules = GuardRules()
+    standby: bool = False
+    """Whether another replica may write, and this one not."""
+
+    @property
+    def read_only(self) -> Reason | None:
+        """Why nothing at all may be written; None where it may."""
+        if self.dry_run:
+            return Reason.DRY_RUN
+        return Reason.STANDBY if self.standby else None

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     MODE_RECOMMEND = "mode_recommend"
     MODE_INVALID = "mode_invalid"
     DRY_RUN = "dry_run"
+    STANDBY = "standby"
     OWNED_BY_OTHER = "owned_by_other"
     VALUE_FROM = "value_from"
     DUPLICATE_ENV = "duplicate_env"
@@ -83,5 +84,7 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
-OPERATOR_WIDE = frozenset({Reason.SOURCE_UNAVAILABLE, Reason.SOURCE_WARMING, Reason.DRY_RUN})
+OPERATOR_WIDE = frozenset(
+    {Reason.SOURCE_UNAVAILABLE, Reason.SOURCE_WARMING, Reason.DRY_RUN, Reason.STANDBY}
+)
 """Reasons that say nothing of the workload: told once for all, never written per workload."""

@@ -5,13 +5,16 @@ control law (``docs/control-law.md``).
 """
 
 import re
+from dataclasses import replace
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
+from tuner.election import Durations
 from tuner.model.duration import format_duration
 from tuner.model.policy import (
     GOGC_GREATEST,
@@ -38,6 +41,18 @@ FEWEST_SAMPLES = 2
 
 
 _OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+def _usable(name: str) -> str:
+    if _OBJECT_NAME.fullmatch(name) is None:
+        raise ValueError(
+            f"{name!r} is not a name in Kubernetes: use lower-case letters, digits, '-' and '.'"
+        )
+    return name
+
+
+ObjectName = Annotated[str, AfterValidator(_usable)]
+"""Name of an object or namespace in Kubernetes."""
 
 
 def _split(url: str) -> SplitResult | None:
@@ -106,17 +121,52 @@ class KubernetesSettings(Section):
 class OverridesSettings(Section):
     """Where people say what the loops must not decide."""
 
-    name: str = "gc-tuner-overrides"
-    namespace: str | None = None
+    name: ObjectName = "gc-tuner-overrides"
+    namespace: ObjectName | None = None
 
-    @field_validator("name", "namespace")
-    @classmethod
-    def _usable(cls, name: str | None) -> str | None:
-        if name is not None and _OBJECT_NAME.fullmatch(name) is None:
+
+class LeaderElectionSettings(Section):
+    """Which of several replicas writes."""
+
+    enabled: bool = True
+    name: ObjectName = "gc-tuner"
+    namespace: ObjectName | None = None
+    lease_duration: Duration = 15.0
+    renew_deadline: Duration = 10.0
+    retry_period: Duration = 2.0
+    shards: Count = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        durations = {
+            "leaseDuration": self.lease_duration,
+            "renewDeadline": self.renew_deadline,
+            "retryPeriod": self.retry_period,
+        }
+        for (longer, more), (shorter, less) in pairwise(durations.items()):
+            if less >= more:
+                raise ValueError(
+                    f"{shorter} {format_duration(less)} is not below "
+                    f"{longer} {format_duration(more)}: two replicas could write at once, or none"
+                )
+        if self.lease_duration < 1:
             raise ValueError(
-                f"{name!r} is not a name in Kubernetes: use lower-case letters, digits, '-' and '.'"
+                f"leaseDuration {format_duration(self.lease_duration)} is below 1s: "
+                "a Lease counts whole seconds"
             )
-        return name
+        return self
+
+    def durations(self) -> Durations:
+        """How long things take in an election."""
+        return Durations(
+            lease=self.lease_duration, renew_deadline=self.renew_deadline, retry=self.retry_period
+        )
+
+    def lease_names(self) -> tuple[str, ...]:
+        """Names of the Leases, one for each shard, in its order."""
+        if self.shards == 1:
+            return (self.name,)
+        return tuple(f"{self.name}-{shard}-of-{self.shards}" for shard in range(self.shards))
 
 
 class GogcBounds(Section):
@@ -393,6 +443,7 @@ class Settings(Section):
     prometheus: PrometheusSettings = PrometheusSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     overrides: OverridesSettings = OverridesSettings()
+    leader_election: LeaderElectionSettings = LeaderElectionSettings()
     mode: Annotated[Mode, BeforeValidator(_yaml_off)] = Mode.RECOMMEND
     interval: Duration = 15.0
     rate_window: Duration = 60.0
@@ -451,6 +502,16 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _share_rollouts(self) -> Self:
+        shards, rollouts = self.leader_election.shards, self.guards.rollouts_in_cluster
+        if shards > rollouts:
+            raise ValueError(
+                f"leaderElection.shards {shards} is above guards.rolloutsInCluster {rollouts}: "
+                "each shard needs at least one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _see_leaks(self) -> Self:
         if self.guards.leak.windows >= self.trial.patience:
             raise ValueError(
@@ -494,5 +555,5 @@ class Settings(Section):
             ),
             trial=self.trial.rules(),
             law=self.law.law(),
-            guards=self.guards.rules(),
+            guards=replace(self.guards.rules(), shards=self.leader_election.shards),
         )

@@ -105,12 +105,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* Names of the Leases, as a JSON list: one, or one a shard. */}}
 {{- define "gc-tuner.leases" -}}
-{{- $name := dig "leaderElection" "leaseName" "gc-tuner" .Values.config -}}
+{{- $name := dig "leaderElection" "name" "gc-tuner" .Values.config -}}
 {{- $shards := dig "leaderElection" "shards" 1 .Values.config | int -}}
 {{- $names := list -}}
 {{- if gt $shards 1 -}}
 {{- range until $shards -}}
-{{- $names = append $names (printf "%s-%d" $name .) -}}
+{{- $names = append $names (printf "%s-%d-of-%d" $name . $shards) -}}
 {{- end -}}
 {{- else -}}
 {{- $names = list $name -}}

@@ -167,6 +167,8 @@ def _prepare(
                 "prometheus": {"url": f"http://127.0.0.1:{port}"},
                 "kubernetes": {"kubeconfig": str(kubeconfig)},
                 "http": {"address": "127.0.0.1", "port": own_port},
+                # It is alone, and the first ticks are to write.
+                "leaderElection": {"enabled": False},
                 "log": {"format": "json"},
             }
         )

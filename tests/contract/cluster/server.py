@@ -10,13 +10,13 @@ from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.contract.serving import served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Self
 
 
@@ -107,7 +107,8 @@ class Hang:
     """No answer at all, until the server goes."""
 
 
-Answer = Reply | Stream | Hang | Callable[[Asked], Reply]
+Answer: TypeAlias = "Reply | Stream | Hang | Callable[[Asked], Reply]"
+"""A function of the request makes a server that remembers."""
 
 
 class FakeApiServer:
@@ -170,6 +171,8 @@ class FakeApiServer:
             asked = Asked(method, parts.path, query, headers, body)
             self._asked.append(asked)
             answer = self._next(self._script[method, parts.path], method)
+            if callable(answer):
+                answer = answer(asked)
             self._changed.notify_all()
         match answer:
             case Reply():
@@ -179,8 +182,6 @@ class FakeApiServer:
             case Hang():
                 handler.close_connection = True
                 self.over.wait()
-            case made:
-                self._reply(handler, made(asked))
 
     @staticmethod
     def _next(script: deque[Answer], method: str) -> Answer:

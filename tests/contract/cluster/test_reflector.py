@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ import pytest
 
 from tests.contract.cluster.conftest import DEPLOYMENTS
 from tests.contract.cluster.server import (
+    Asked,
     FakeApiServer,
     Hang,
     Reply,
@@ -339,6 +341,32 @@ def test_our_own_answer_outlives_an_older_list(
     mirrored.reflector.put(Item("a", 12, "ours"))
     stream.send(("ERROR", expired)).end()
     mirrored.becomes({"a": "ours", "b": "red"})
+
+
+def test_renewed_it_lists_again_and_serves_what_it_has_meanwhile(
+    server: FakeApiServer, mirror: Callable[..., Mirror]
+) -> None:
+    again = threading.Event()
+
+    def second_list(_: Asked) -> Reply:
+        again.wait(10.0)
+        return page(thing("b", 12), version=12)
+
+    server.on("GET", DEPLOYMENTS, page(thing("a", 1), version=10), second_list)
+    server.on("WATCH", DEPLOYMENTS, Stream(), Stream())
+    mirrored = mirror()
+    mirrored.becomes({"a": "red"})
+    server.wait_asked("WATCH", 1)
+    states = [mirrored.reflector.renewed]
+    mirrored.reflector.renew()
+    states.append(mirrored.reflector.renewed)
+    assert mirrored.reflector.values() == {"a": "red"}
+    again.set()
+    mirrored.becomes({"b": "red"})
+    settle(lambda: mirrored.reflector.renewed)
+    assert [*states, mirrored.reflector.renewed] == [True, False, True]
+    # From the renewed version on.
+    assert server.wait_asked("WATCH", 2)[-1].query["resourceVersion"] == "12"
 
 
 def test_a_namespace_is_listed_and_watched_alone(

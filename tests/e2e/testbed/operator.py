@@ -14,6 +14,7 @@ from tests.e2e.testbed.audit import WRITING_VERBS
 from tests.e2e.testbed.cluster import REPOSITORY
 from tests.e2e.testbed.credentials import write_kubeconfig
 from tests.e2e.testbed.processes import Process, free_port
+from tuner.cluster.permissions import PERMISSIONS, election_permissions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 ACCOUNT = "gc-tuner"
 _VERB_SECONDS = 120.0
+LEASE = "gc-tuner"
 
 # Seconds where production has minutes; every ratio between them is production's.
 QUICK: dict[str, Any] = {
@@ -36,54 +38,30 @@ QUICK: dict[str, Any] = {
     "planLifetime": "2m",
     "trial": {"windows": 3, "requests": 100, "settleCycles": 3, "patience": 15},
     "profiles": {"normal": {"cooldown": "2s"}},
+    "leaderElection": {"leaseDuration": "6s", "renewDeadline": "4s", "retryPeriod": "500ms"},
     "log": {"format": "json"},
 }
 
 # What gc-tuner needs in a namespace, and nothing else.
 _RULES = [
     {
-        "apiGroups": ["apps"],
-        "resources": ["deployments", "statefulsets"],
-        "verbs": ["get", "list", "watch", "patch"],
-    },
-    {
-        "apiGroups": [""],
-        "resources": ["configmaps"],
-        "verbs": ["get", "list", "watch", "patch"],
-    },
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
-    {
-        "apiGroups": ["autoscaling"],
-        "resources": ["horizontalpodautoscalers"],
-        "verbs": ["get", "list", "watch"],
-    },
-    {
-        "apiGroups": ["autoscaling.k8s.io"],
-        "resources": ["verticalpodautoscalers"],
-        "verbs": ["get", "list", "watch"],
-    },
-    {
-        "apiGroups": ["gc-tuner.io"],
-        "resources": ["gctunings"],
-        "verbs": ["get", "list", "watch", "create", "patch", "update", "delete"],
-    },
-    {
-        "apiGroups": ["gc-tuner.io"],
-        "resources": ["gctunings/status"],
-        "verbs": ["get", "patch", "update"],
-    },
-    {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+        "apiGroups": [each.group],
+        "resources": [each.resource],
+        "verbs": list(each.verbs),
+        **({"resourceNames": list(each.names)} if each.names else {}),
+    }
+    for each in (*PERMISSIONS, *election_permissions([LEASE]))
 ]
 
 
-def grant(cluster: Cluster, namespace: str) -> None:
-    """Make the ServiceAccount `gc-tuner` in a namespace, with rights in that namespace only.
+def grant(cluster: Cluster, namespace: str, account: str = ACCOUNT) -> None:
+    """Make a ServiceAccount in a namespace, with gc-tuner's rights in that namespace only.
 
     Raises:
         KubectlError: it was refused.
     """
     rbac = "rbac.authorization.k8s.io"
-    metadata = {"name": ACCOUNT, "namespace": namespace}
+    metadata = {"name": account, "namespace": namespace}
     cluster.apply(
         [
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
@@ -92,8 +70,8 @@ def grant(cluster: Cluster, namespace: str) -> None:
                 "apiVersion": f"{rbac}/v1",
                 "kind": "RoleBinding",
                 "metadata": metadata,
-                "roleRef": {"apiGroup": rbac, "kind": "Role", "name": ACCOUNT},
-                "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": namespace}],
+                "roleRef": {"apiGroup": rbac, "kind": "Role", "name": account},
+                "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
             },
         ]
     )
@@ -109,6 +87,7 @@ class Operator:
         process: the process; started, killed and frozen as any other.
         config: its configuration, for the other verbs.
         http_port: of its own metrics and health.
+        account: the ServiceAccount that it works as.
     """
 
     cluster: Cluster
@@ -116,17 +95,22 @@ class Operator:
     process: Process
     config: Path
     http_port: int
+    account: str = ACCOUNT
 
     @property
     def user(self) -> str:
         """Its name in the audit log."""
-        return f"system:serviceaccount:{self.namespace}:{ACCOUNT}"
+        return f"system:serviceaccount:{self.namespace}:{self.account}"
 
     def writes(
         self, resource: str | None = None, since: datetime | None = None
     ) -> list[AuditEvent]:
-        """Return every write that it asked of the API server, refused ones included."""
-        return self.cluster.audit_events(self.user, WRITING_VERBS, resource=resource, since=since)
+        """Return every write that it asked of the API server, refused ones included.
+
+        Of Leases only where they are asked for.
+        """
+        events = self.cluster.audit_events(self.user, WRITING_VERBS, resource=resource, since=since)
+        return [each for each in events if resource or each.resource != "leases"]
 
     def get(self, path: str) -> str:
         """Return what its own HTTP server answers.
@@ -146,6 +130,14 @@ class Operator:
         except OSError:
             return False
         return True
+
+    def leads(self) -> bool:
+        """Whether it says that it leads; False where it does not answer."""
+        try:
+            metrics = self.get("/metrics")
+        except OSError:
+            return False
+        return f'gc_tuner_leader{{lease="{LEASE}"}} 1.0' in metrics.splitlines()
 
     def records(self) -> dict[str, dict[str, Any]]:
         """Return the status of each GCTuning of the namespace, by the name of its target."""
@@ -181,13 +173,14 @@ class Operator:
         return [json.loads(line) for line in lines if line.startswith("{")]
 
 
-def prepare_operator(
+def prepare_operator(  # noqa: PLR0913 - what a test may vary
     cluster: Cluster,
     namespace: str,
     *,
     settings: Mapping[str, Any] | None = None,
     prometheus_url: str | None = None,
     api_url: str | None = None,
+    account: str = ACCOUNT,
     arguments: tuple[str, ...] = (),
 ) -> Operator:
     """Grant the rights, write the configuration and describe the process, without starting it.
@@ -198,12 +191,14 @@ def prepare_operator(
         settings: over those of `QUICK`, section by section.
         prometheus_url: by default the cluster's first Prometheus.
         api_url: by default the API server itself; a proxy's address for faults.
+        account: ServiceAccount that it works as: of several replicas, each has its own here, so
+            that the audit log tells them apart.
         arguments: further arguments of `gc-tuner run`.
     """
-    grant(cluster, namespace)
-    folder = cluster.directory / "operators" / namespace
+    grant(cluster, namespace, account)
+    folder = cluster.directory / "operators" / namespace / account
     port = free_port()
-    given = cluster.service_account_kubeconfig(namespace, ACCOUNT)
+    given = cluster.service_account_kubeconfig(namespace, account)
     if api_url is not None:
         token = json.loads(given.read_text())["users"][0]["user"]["token"]
         given = write_kubeconfig(
@@ -228,8 +223,9 @@ def prepare_operator(
         namespace=namespace,
         http_port=port,
         config=path,
+        account=account,
         process=Process(
-            name=f"gc-tuner of {namespace}",
+            name=f"{account} of {namespace}",
             command=[
                 *(sys.executable, "-m", "tuner", "run", "--config", path),
                 *arguments,

@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
                 answer.read()
                 return
             self._pass_back(answer)
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return  # Either side went away; the caller sees a broken connection.
         finally:
             connection.close()

@@ -106,7 +106,7 @@ def test_without_prometheus_and_cluster_a_run_of_one_tick_says_so_and_ends_with_
 _TOLD_TO_STOP = """
 import os, signal, sys
 from tuner.cli.termination import stop_event
-with stop_event() as stop:
+with stop_event(5) as stop:
     os.kill(os.getpid(), getattr(signal, sys.argv[1]))
     print("stopped" if stop.wait(10) else "not told")
 """
@@ -121,9 +121,27 @@ def test_a_stop_signal_sets_the_event_and_interrupts_nothing(name: str) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "stopped\n", "")
 
 
+_HANGS = """
+import os, signal, threading
+from tuner.cli.termination import stop_event
+with stop_event(0.2) as stop:
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("told" if stop.wait(10) else "not told", flush=True)
+    threading.Event().wait(30)
+    print("never")
+"""
+
+
+def test_what_does_not_end_when_it_was_told_to_is_ended() -> None:
+    ended = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", _HANGS], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "told\n", "")
+
+
 def test_signals_are_as_before_when_the_event_is_gone() -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    with stop_event():
+    with stop_event(5):
         pass
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
     assert "signals" not in {thread.name for thread in threading.enumerate()}

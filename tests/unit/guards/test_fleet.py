@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -10,6 +11,7 @@ from tuner.model.decision import Apply, Decision, Hold
 from tuner.model.happening import Assessment
 from tuner.model.policy import GuardRules
 from tuner.model.reason import Reason
+from tuner.model.shard import shard_of
 from tuner.model.trial import Phase, Trial
 from tuner.model.tuning import Prediction
 from tuner.model.workload import Kind, LiveChannel, Mode, Rollout, WorkloadKey
@@ -54,6 +56,18 @@ def refused(fleet: Mapping[str, Assessment], rules: GuardRules = RULES) -> set[s
 
 def live(assessment: Assessment) -> Assessment:
     return replace(assessment, workload=workload(live=LiveChannel("cart")))
+
+
+def test_leaders_of_shards_together_begin_no_more_than_the_fleet_may() -> None:
+    # Each of them decides on all workloads, and sees nothing of what the others do on this tick.
+    wishes = {key(str(each), f"team-{each}"): wishing() for each in range(40)}
+    for shards in range(1, 6):
+        rules = replace(RULES, shards=shards)
+        waiting = admit(wishes, rules)
+        begun = [each for each in wishes if each not in waiting]
+        of_shards = Counter(shard_of(each.namespace, shards) for each in begun)
+        assert len(begun) == RULES.rollouts_in_cluster
+        assert len(of_shards) == shards
 
 
 def test_a_single_change_is_admitted() -> None:

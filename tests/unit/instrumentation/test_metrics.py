@@ -13,6 +13,7 @@ from tests.unit.instrumentation.fleet import (
     outcome,
     workload,
 )
+from tuner.election import Standing
 from tuner.instrumentation.metrics import MetricsObserver
 from tuner.model.happening import (
     ChangeWritten,
@@ -38,6 +39,17 @@ def registry() -> CollectorRegistry:
 @pytest.fixture
 def observer(registry: CollectorRegistry) -> MetricsObserver:
     return MetricsObserver(registry, "1.2.3", lambda: 42)
+
+
+def test_who_leads_is_read_when_it_is_asked_for(registry: CollectorRegistry) -> None:
+    standings = [Standing("gc-tuner", True, 2, 1)]
+    MetricsObserver(registry, "1.2.3", lambda: 42, lambda: standings)
+    lease = {"lease": "gc-tuner"}
+    assert registry.get_sample_value("gc_tuner_leader", lease) == 1
+    standings[0] = Standing("gc-tuner", False, 2, 2)
+    assert registry.get_sample_value("gc_tuner_leader", lease) == 0
+    assert registry.get_sample_value("gc_tuner_leader_gained_total", lease) == 2
+    assert registry.get_sample_value("gc_tuner_leader_lost_total", lease) == 2
 
 
 def test_each_workload_counts_one_decision_a_tick(
