@@ -18,9 +18,12 @@ from tuner.control.propose import Terms
 from tuner.control.states import Advanced, States, advance_loops
 from tuner.control.tier import tier_of
 from tuner.guards import decide, mode_of
+from tuner.guards.alert import firing
+from tuner.guards.change_window import outside_window
 from tuner.guards.cooldown import cooldown_seconds, retry_seconds
 from tuner.guards.orders import stopped
 from tuner.guards.ownership import limit_is_free
+from tuner.guards.resize import resizing
 from tuner.guards.situation import Situation
 from tuner.guards.source import source_warming
 from tuner.guards.trial import trial_running
@@ -137,12 +140,15 @@ def assess(
             policy,
             quantile=_any_tier(tier, policy).latency_quantile,
             warming=isinstance(subject, Hold) and subject.reason is Reason.WARMING_UP,
+            profile=None if isinstance(tier, Hold) else tier,
+            override=override,
         )
         progress = advance(record, view)
         record, ended = progress.record, progress.ended
 
     if record is not None and record.trial is not None and record.trial.phase is Phase.PLANNED:
-        answer = _Answer(_resumed(record.trial, mode, source, policy, override), signals)
+        given = _Given(mode, record, source, policy, override)
+        answer = _Answer(_resumed(record.trial, workload, tier, given), signals)
     elif isinstance(subject, Hold):
         trial = None if record is None else record.trial
         # Young pods are what a change of ours makes: the trial is the reason, not they.
@@ -287,8 +293,9 @@ def _with_kills(subject: _Subject, record: Record, law: ControlLaw) -> Record:
     at = subject.container.running.oom_killed_at
     known = record.learned
     since = max((each for each in (known.killed_at, _changed_at(record)) if each), default=None)
-    # While a change is on its way nobody knows which pod ran with what: its trial tells.
-    on_its_way = record.trial is not None
+    # While a change is on its way, ours or others', nobody knows which pod ran with what: of ours
+    # its trial tells.
+    on_its_way = record.trial is not None or subject.workload.rollout is not Rollout.COMPLETE
     if (
         at is None
         or on_its_way
@@ -444,25 +451,32 @@ def describe(trial: Trial) -> str:
     )
 
 
-def _resumed(
-    trial: Trial, mode: Mode, source: SourceState, policy: Policy, override: Override
-) -> Decision:
+def _resumed(trial: Trial, workload: Workload, tier: Profile | Hold, given: _Given) -> Decision:
     """A plan that stands in the record but not in the workload."""
-    refusal = stopped(override, source.at)
+    refusal = stopped(given.override, given.source.at)
     if refusal is not None:
         return refusal
-    if policy.read_only is not None or mode is not Mode.AUTO:
-        reason = policy.read_only or Reason.MODE_RECOMMEND
+    if given.policy.read_only is not None or given.mode is not Mode.AUTO:
+        reason = given.policy.read_only or Reason.MODE_RECOMMEND
         return Hold(reason, f"planned before, not written: {describe(trial)}")
     if trial.reason is not Reason.ROLLBACK:
-        # A rollback needs no figures to be right; anything else waits for the source.
-        if source.readings is None:
-            return Hold(Reason.SOURCE_UNAVAILABLE, source.trouble)
-        window = policy.timing.rate_window_seconds
-        warming = source_warming(source.steady_seconds, window)
-        if warming is not None:
-            return warming
-    return Apply(trial, f"as planned: {describe(trial)}")
+        # A rollback needs no figures to be right, and no good time.
+        refusal = tier if isinstance(tier, Hold) else _not_now(trial, workload, given)
+    return refusal or Apply(trial, f"as planned: {describe(trial)}")
+
+
+def _not_now(trial: Trial, workload: Workload, given: _Given) -> Hold | None:
+    """Why a plan has to wait; None where it need not."""
+    source, policy = given.source, given.policy
+    if source.readings is None:
+        return Hold(Reason.SOURCE_UNAVAILABLE, source.trouble)
+    container = workload.container(trial.change.container)
+    return (
+        (None if container is None else resizing(container))
+        or source_warming(source.steady_seconds, policy.timing.rate_window_seconds)
+        or outside_window(policy, source.at)
+        or firing(source.alerts)
+    )
 
 
 def _assessment(

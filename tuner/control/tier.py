@@ -15,6 +15,8 @@ from tuner.model.workload import BARRIER_ENV, GOGC, GOMEMLIMIT, Workload
 PROFILE = "profile"
 LATENCY_TARGET = "latency-target"
 BARRIER_BASE = "barrier-base"
+TIER = (PROFILE, LATENCY_TARGET, BARRIER_BASE, BARRIER_ENV)
+"""The annotations that it is read from."""
 _WHOLE = re.compile(r"0*[1-9][0-9]{0,8}")
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 """The names that every version of Kubernetes accepts."""

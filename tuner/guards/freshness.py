@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
+from tuner.control.tier import TIER
 from tuner.guards.ownership import ownership_of
 from tuner.guards.rollout import rollout_of
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
 from tuner.model.trial import Setting, Trial
 from tuner.model.workload import Container, Workload
+from tuner.signals.container import ANNOTATION as CONTAINER
 
 
 def objection_to(trial: Trial, fresh: Workload, decided_on: Workload) -> Hold | None:
@@ -55,8 +57,14 @@ def _another(trial: Trial, fresh: Workload, decided_on: Workload) -> bool:
         fresh.uid != decided_on.uid
         or fresh.label_mode != decided_on.label_mode
         or fresh.template_digest != trial.template_digest
+        or _asked(fresh) != _asked(decided_on)
         or _channel(fresh) != _channel(decided_on)
     )
+
+
+def _asked(workload: Workload) -> Sequence[str | None]:
+    """What its annotations ask of the tuning."""
+    return [workload.annotations.get(name) for name in (CONTAINER, *TIER)]
 
 
 def _channel(workload: Workload) -> str:

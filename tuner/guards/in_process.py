@@ -1,8 +1,8 @@
 """Guard: no tug of war with code in the service that sets GOGC or GOMEMLIMIT itself."""
 
 import math
-import re
 
+from tuner.control.gogc import gogc_of
 from tuner.control.memory_limit import parse
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
@@ -11,13 +11,8 @@ from tuner.model.signals import Signals
 from tuner.model.trial import Phase
 from tuner.model.workload import GOGC, GOMEMLIMIT, Rollout
 
-GOGC_DEFAULT = 100.0
-"""Percent, as Go has it where nothing that it can read is set."""
-GOGC_GREATEST = 2**31 - 1
 LIVE_DELAY_SECONDS = 120.0
 """Time that a value may take from the ConfigMap through the mounted volume into the metrics."""
-
-_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 def gogc_in_process(situation: Situation) -> Hold | None:
@@ -49,19 +44,6 @@ def memory_limit_in_process(situation: Situation) -> Hold | None:
     return _hold(situation, GOMEMLIMIT, f"{situation.signals.gomemlimit_bytes:.0f}B")
 
 
-def gogc_of(text: str | None) -> float:
-    """GOGC that Go makes of an env value, percent; infinite for off, or a negative number.
-
-    Source: ``readGOGC`` in Go's ``src/runtime/mgcpacer.go``.
-    """
-    if text == "off":
-        return math.inf
-    if text is None or _WHOLE.fullmatch(text) is None or abs(int(text)) > GOGC_GREATEST:
-        return GOGC_DEFAULT
-    gogc = int(text)
-    return math.inf if gogc < 0 else float(gogc)
-
-
 def _comparable(situation: Situation, name: str) -> bool:
     """Whether the pods must have what stands in their env or ConfigMap by now."""
     workload, trial = situation.workload, situation.record.trial
@@ -77,8 +59,9 @@ def _comparable(situation: Situation, name: str) -> bool:
         return True
     # A name that the ConfigMap leaves out is as the env has it, which is not seen here.
     applied = situation.record.applied
-    arrived = applied is None or situation.now - applied.written_at > LIVE_DELAY_SECONDS
-    return entry is not None and arrived
+    passed = math.inf if applied is None else situation.now - applied.written_at
+    # A write that is yet to come was made before the clock was set back.
+    return entry is not None and not 0 <= passed <= LIVE_DELAY_SECONDS
 
 
 def _seen(situation: Situation) -> tuple[Signals, ...]:

@@ -16,7 +16,7 @@ from enum import Enum
 
 import msgspec
 
-from tuner.errors import ConflictError, GoneError, UnavailableError
+from tuner.errors import ConflictError, GoneError, RefusedError, UnavailableError
 from tuner.model.record import Record
 from tuner.model.trial import Change
 from tuner.model.workload import (
@@ -35,6 +35,7 @@ from tuner.model.workload import (
     Workload,
     WorkloadKey,
 )
+from tuner.ports import AlteredError
 from tuner.simulation.autoscaler import Autoscaler
 from tuner.simulation.plant import Pod
 from tuner.simulation.service import InForce, Service
@@ -64,6 +65,10 @@ class Fault(Enum):
     """It never hears of it."""
     UNANSWERED = "unanswered"
     """It acts on it, and the caller never learns."""
+    OVERTAKEN = "overtaken"
+    """Somebody else's request comes first, and this one is out of date."""
+    REFUSED = "refused"
+    """It does not let it pass."""
     DEATH_BEFORE = "death before"
     """The controller dies with the request unsent."""
     DEATH_AFTER = "death after"
@@ -94,6 +99,10 @@ class _Faults:
     def before(self) -> None:
         if self._due is Fault.LOST:
             raise UnavailableError(f"the {self._what} was lost on its way")
+        if self._due is Fault.OVERTAKEN:
+            raise ConflictError(f"somebody else was faster than the {self._what}")
+        if self._due is Fault.REFUSED:
+            raise RefusedError(f"an admission webhook denied the {self._what}")
         if self._due is Fault.DEATH_BEFORE:
             raise ControllerDied(f"before the {self._what}")
 
@@ -223,6 +232,10 @@ class SimulatedCluster:
         """Faults of the coming removals of a change-cause, one each."""
         self.outage: str | None = None
         """Why the view of the cluster is too old to act on; None while it is not."""
+        self.unreachable: str | None = None
+        """Why no request is answered, while there still is a view; None while they are."""
+        self.webhook: Mapping[str, str] = {}
+        """What an admission webhook makes of every value that is written, by the setting's name."""
         self.oom_kills = 0
         self._random = random.Random(seed)  # noqa: S311 - not for secrets
         self._versions = 1
@@ -250,11 +263,10 @@ class SimulatedCluster:
 
         Raises:
             GoneError: It does not exist.
-            UnavailableError: There is an outage.
+            UnavailableError: No request is answered.
         """
-        if self.outage is not None:
-            raise UnavailableError(self.outage)
-        return self._of(key).shown(self.now)
+        self._reach()
+        return self.truth(key)
 
     def all(self) -> Mapping[WorkloadKey, Record]:
         """All records."""
@@ -264,12 +276,14 @@ class SimulatedCluster:
         """Keep a record.
 
         Raises:
-            GoneError: Its workload does not exist.
-            UnavailableError: A fault was due.
+            GoneError: Its workload does not exist, or is another of the same name.
+            ClusterError: No request is answered, or a fault was due.
         """
+        self._reach()
         faults = _Faults(self.record_faults, "record")
         faults.before()
-        self._of(workload.key)
+        if self._of(workload.key).workload.uid != workload.uid:
+            raise GoneError(f"{workload.key} was deleted and made anew")
         self._records[workload.key] = msgspec.json.encode(record)
         self.written.append(Written(self.now, workload.key, "record"))
         faults.after()
@@ -280,11 +294,17 @@ class SimulatedCluster:
         Raises:
             ConflictError: The workload, or its ConfigMap, is at another version.
             GoneError: It does not exist.
-            UnavailableError: A fault was due.
+            AlteredError: The admission webhook made something else of it.
+            ClusterError: No request is answered, or a fault was due.
         """
+        self._reach()
         faults = _Faults(self.faults, "write")
         faults.before()
-        values = {each.name: each.after for each in change.settings}
+        asked = {each.name: each.after for each in change.settings}
+        values = {
+            name: value if value is None else self.webhook.get(name, value)
+            for name, value in asked.items()
+        }
         deployment = self._of(workload.key)
         if workload.live is not None:
             config_map = _config_map(deployment)
@@ -300,7 +320,10 @@ class SimulatedCluster:
             self.written.append(Written(self.now, workload.key, "workload"))
             self._set(deployment, values, FIELD_MANAGER, current)
         faults.after()
-        return deployment.shown(self.now)
+        answer = self.truth(workload.key)
+        if values != asked:
+            raise AlteredError(f"asked for {asked}, the answer has {values}", answer)
+        return answer
 
     def clear_cause(self, workload: Workload) -> None:
         """Remove our change-cause.
@@ -308,8 +331,9 @@ class SimulatedCluster:
         Raises:
             ConflictError: The workload is at another version.
             GoneError: It does not exist.
-            UnavailableError: A fault was due.
+            ClusterError: No request is answered, or a fault was due.
         """
+        self._reach()
         faults = _Faults(self.cause_faults, "removal of the change-cause")
         faults.before()
         deployment = self._of(workload.key)
@@ -421,6 +445,13 @@ class SimulatedCluster:
         deployment = self._of(key)
         deployment.resize = _Resize(self.now + pending_seconds, tuple(deployment.pods), limit_bytes)
 
+    def end_processes(self, key: WorkloadKey) -> None:
+        """Let the process of every pod end by itself; its container is started again."""
+        for pod in self._of(key).pods:
+            if math.isfinite(pod.ready_at):
+                pod.end(self.now)
+                pod.ready_at = self.now + POD_START_SECONDS
+
     def change_template(self, key: WorkloadKey, digest: str) -> None:
         """Deploy another version of the service."""
         deployment = self._of(key)
@@ -513,6 +544,10 @@ class SimulatedCluster:
         """The pods of a workload, those included that are not ready yet."""
         return list(self._of(key).pods)
 
+    def truth(self, key: WorkloadKey) -> Workload:
+        """A workload as it is, whatever the controller can see of it."""
+        return self._of(key).shown(self.now)
+
     def services(self) -> Mapping[WorkloadKey, Service]:
         """What runs, by workload."""
         return {key: each.service for key, each in self._deployments.items()}
@@ -546,7 +581,10 @@ class SimulatedCluster:
         if old and deployment.paused:
             return
         surge = 1 if old and deployment.workload.surges else 0
-        if len(pods) > wanted and all(pod.ready_at <= self.now for pod in pods):
+        broken = next((pod for pod in old if math.isinf(pod.ready_at)), None)
+        if surge and broken is not None:
+            pods.remove(broken)  # what never served is not waited for
+        elif len(pods) > wanted and all(pod.ready_at <= self.now for pod in pods):
             pods.remove(old[0] if surge else pods[-1])
             deployment.progressed_at = self.now
         elif len(pods) < wanted + surge:
@@ -677,6 +715,11 @@ class SimulatedCluster:
             return self._moved(workload)
         return self._versioned(workload)
 
+    def _reach(self) -> None:
+        trouble = self.outage or self.unreachable
+        if trouble is not None:
+            raise UnavailableError(trouble)
+
     def _check_version(self, deployment: _Deployment, workload: Workload) -> None:
         if deployment.workload.resource_version != workload.resource_version:
             raise ConflictError(f"{workload.key} changed since it was read")
@@ -711,7 +754,7 @@ class SimulatedCluster:
 
 def _restarts(pod: Pod, now: float) -> int:
     """Restarts of a pod's container, where it ends at once with the kubelet's growing pauses."""
-    restarts, pause, left = pod.oom_killed, BACK_OFF_SECONDS, now - pod.started_at
+    restarts, pause, left = pod.oom_killed + pod.ended, BACK_OFF_SECONDS, now - pod.started_at
     while math.isinf(pod.ready_at) and left >= pause:
         left -= pause
         restarts, pause = restarts + 1, min(2 * pause, BACK_OFF_LONGEST_SECONDS)

@@ -88,6 +88,8 @@ class Pod:
     touched_bytes: float = field(init=False)
     in_flight: float = field(init=False)
     """Requests admitted and not yet answered."""
+    ended: int = 0
+    """How often its process ended by itself."""
     oom_killed: int = 0
     oom_killed_at: float | None = None
     """The last time; None: never."""
@@ -104,6 +106,11 @@ class Pod:
         self.heap_bytes = self.touched_bytes = self.live_bytes(now)
         self._allocation = self.in_flight = 0.0
         self.goal_bytes = self._goal(now)
+
+    def end(self, now: float) -> None:
+        """End by itself, and begin anew: whatever it counted begins at nothing."""
+        self.ended += 1
+        self._begin(now)
 
     def live_bytes(self, now: float) -> float:
         """Live heap."""

@@ -3,7 +3,7 @@
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from statistics import fmean
@@ -22,6 +22,8 @@ FLOOR_SECONDS = 600.0
 """How far back the smallest heap is looked for."""
 LOOKBACK_SECONDS = 300.0
 """Age of the newest sample from which on Prometheus no longer shows a series."""
+KEPT_SECONDS = 2 * 3600.0
+"""How far back a query may look."""
 P99_OVER_P95 = 1.6
 LONGEST_OVER_TYPICAL_PAUSE = 4.0
 SETTINGS_SINCE = 1_021_000
@@ -118,6 +120,7 @@ class PlantSource:
         scraping: Whether the pods can be scraped; False makes a gap in their series.
         gaps: Share of the scrapes that come to nothing at a time, 0-1, each pod's by itself.
         alerts: Names of the firing alerts by namespace.
+        edits: What the queries for some quantities say instead of what is so; None: nothing.
     """
 
     def __init__(
@@ -134,11 +137,13 @@ class PlantSource:
         self.scraping = True
         self.gaps: Stream = _ALL_ANSWER
         self.alerts: dict[str, frozenset[str]] = {}
+        self.edits: Mapping[Quantity, float | None] = {}
         self._cluster = cluster
         self._window = rate_window_seconds
         self._warm_up = warm_up_seconds
         self._random = random.Random(0)  # noqa: S311 - not for secrets
         self._scraped: dict[WorkloadKey, dict[str, _Scraped]] = {}
+        self._past: deque[Readings] = deque()
 
     def scrape(self) -> None:
         """Take a sample of every pod that runs."""
@@ -147,21 +152,38 @@ class PlantSource:
         self._scraped = {key: self._scrape_pods(key) for key in self._cluster.services()}
 
     def read(self, at: float) -> Readings:
-        """All figures as of the last scrape.
+        """All figures as of a time; of one that is past, as of the last query by then.
 
         Raises:
             SourceError: There is an outage.
         """
         if self.outage is not None:
             raise SourceError("unreachable", self.outage)
+        now, past = self._cluster.now, self._past
+        past.append(self._answer(now))
+        while past[0].at < now - KEPT_SECONDS:
+            past.popleft()
+        if at > now:
+            return self._answer(at)
+        return next((each for each in reversed(past) if each.at <= at), Readings(at, {}))
+
+    def _answer(self, at: float) -> Readings:
         services = self._cluster.services()
         readings = {
-            ContainerKey(key, CONTAINER): self._reading(services[key], scraped.values(), at)
+            ContainerKey(key, CONTAINER): self._edited(
+                self._reading(services[key], scraped.values(), at)
+            )
             for key, scraped in self._scraped.items()
             if key in services
         }
         found = {key: reading for key, reading in readings.items() if reading}
         return Readings(at, found, alerts=dict(self.alerts))
+
+    def _edited(self, reading: Mapping[Quantity, float]) -> Mapping[Quantity, float]:
+        if not (reading and self.edits):
+            return reading
+        edited = {**reading, **self.edits}
+        return {quantity: value for quantity, value in edited.items() if value is not None}
 
     def _scrape_pods(self, key: WorkloadKey) -> dict[str, _Scraped]:
         now, known = self._cluster.now, self._scraped.get(key, {})

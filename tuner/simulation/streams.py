@@ -52,6 +52,11 @@ def total(*streams: Stream) -> Stream:
     return lambda now: sum(stream(now) for stream in streams)
 
 
+def product(*streams: Stream) -> Stream:
+    """Product of streams."""
+    return lambda now: math.prod(stream(now) for stream in streams)
+
+
 def limited(stream: Stream, *, lowest: float = 0.0, highest: float = math.inf) -> Stream:
     """A stream kept within bounds."""
     return lambda now: min(max(stream(now), lowest), highest)

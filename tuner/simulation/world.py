@@ -7,7 +7,7 @@ from tuner.model.happening import TickEnded, TickFailed
 from tuner.model.policy import Policy
 from tuner.overrides.book import Book
 from tuner.overrides.source import BookOverrides
-from tuner.ports import Observer
+from tuner.ports import Actuator, Inventory, MetricsSource, Observer
 from tuner.simulation.cluster import SimulatedCluster
 from tuner.simulation.service import Service
 from tuner.simulation.source import PlantSource
@@ -22,10 +22,11 @@ class World:
 
     Attributes:
         cluster: Where they run; tests and demos act on it between ticks.
-        source: What the loop reads.
+        source: What is known of them.
         loop: The loop itself, the same as in a real cluster.
         book: What people have laid down; tests write new ones.
         policy: What the loop is told; tests revise it between ticks.
+        clock_ahead_seconds: How far the controller's clock is ahead of all others.
     """
 
     def __init__(
@@ -45,13 +46,46 @@ class World:
             warm_up_seconds=timing.warm_up_seconds,
         )
         self.policy = policy
-        self._observers = observers
         self.book = Book()
-        self.loop = self._new_loop()
+        self.clock_ahead_seconds = 0.0
+        self._observers = observers
+        self.connect()
+
+    def connect(
+        self,
+        inventory: Inventory | None = None,
+        source: MetricsSource | None = None,
+        actuator: Actuator | None = None,
+    ) -> None:
+        """Start a controller that sees the world through others' eyes, or acts by their hands.
+
+        Args:
+            inventory: What it sees; by default the cluster as it is.
+            source: What it reads; by default everything that is known.
+            actuator: What it acts through; by default the cluster itself.
+        """
+        self._inventory = inventory or self.cluster
+        self._read_from = source or self.source
+        self._actuator = actuator or self.cluster
+        self.restart()
 
     def restart(self) -> None:
         """Lose the controller and start a new one: only what the cluster holds remains."""
-        self.loop = self._new_loop()
+        self.loop = Loop(
+            source=self._read_from,
+            inventory=self._inventory,
+            records=self.cluster,
+            actuator=self._actuator,
+            observers=self._observers,
+            policy=self.policy,
+            overrides=BookOverrides(lambda: self.book),
+            revised=lambda _: self.policy,
+        )
+
+    @property
+    def controller_time(self) -> float:
+        """What the controller's clock shows."""
+        return self.cluster.now + self.clock_ahead_seconds
 
     @property
     def seconds(self) -> float:
@@ -63,22 +97,10 @@ class World:
         for _ in range(SCRAPES_PER_INTERVAL):
             self.cluster.advance(self.policy.timing.interval_seconds / SCRAPES_PER_INTERVAL)
             self.source.scrape()
-        return self.loop.tick(self.cluster.now)
+        return self.loop.tick(self.controller_time)
 
     def run(self, seconds: float) -> Iterator[TickEnded | TickFailed]:
         """Tick until so much simulated time has passed."""
         end = self.cluster.now + seconds
         while self.cluster.now < end:
             yield self.tick()
-
-    def _new_loop(self) -> Loop:
-        return Loop(
-            source=self.source,
-            inventory=self.cluster,
-            records=self.cluster,
-            actuator=self.cluster,
-            observers=self._observers,
-            policy=self.policy,
-            overrides=BookOverrides(lambda: self.book),
-            revised=lambda _: self.policy,
-        )

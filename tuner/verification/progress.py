@@ -8,13 +8,15 @@ import msgspec
 
 from tuner.control.memory_limit import parse
 from tuner.control.prediction import RATIO_DIGITS
-from tuner.model.policy import LatencyQuantile, Policy
+from tuner.model.override import NONE, Override
+from tuner.model.policy import LatencyQuantile, Policy, Profile
 from tuner.model.reason import Reason
 from tuner.model.record import Applied, Record, applied
 from tuner.model.signals import Signals
 from tuner.model.trial import Change, Level, Outcome, Phase, Setting, Trial, Verdict
 from tuner.model.tuning import Prediction
 from tuner.model.workload import GOGC, GOMEMLIMIT, Kind, Rollout, Workload
+from tuner.verification.allowed import disallowed
 from tuner.verification.learning import learn, learn_kill
 from tuner.verification.verdict import (
     Judgement,
@@ -67,6 +69,10 @@ class View:
     """Of latency, that the tier's objective means; a trial keeps to that of its baseline."""
     warming: bool = False
     """Whether there are no signals because every pod is young."""
+    profile: Profile | None = None
+    """The tier, with what people laid down; None where it cannot be told."""
+    override: Override = NONE
+    """What people laid down."""
 
 
 def advance(record: Record, view: View) -> Progress:
@@ -228,6 +234,10 @@ def _planned(record: Record, trial: Trial, view: View) -> Progress:
     for each in trial.change.settings:
         if container.literal(each.name) != each.before:
             why = f"{each.name} was changed by someone else"
+            return abandoned(record, trial, workload, now, why)
+    if view.profile is not None:
+        why = disallowed(trial, workload, view.profile, view.override)
+        if why:
             return abandoned(record, trial, workload, now, why)
     expires = trial.reason is not Reason.ROLLBACK  # harm does not pass with time
     if expires and now - trial.started_at > view.policy.timing.plan_lifetime_seconds:
