@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format schema e2e e2e-full bench bench-quick bench-plant cluster lock clean
+.PHONY: help demo test faults-simulated lint format schema e2e e2e-full bench bench-quick bench-plant cluster lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -23,6 +23,9 @@ demo: $(STAMP) ## Watch the loop tune three simulated services (under 20 s)
 
 test: $(STAMP) ## Unit, property, scenario and contract tests
 	@$(BIN)/pytest
+
+faults-simulated: $(STAMP) ## Three simulated days of faults, 24 hours each (4 min); make test runs four hours of each
+	@$(BIN)/pytest tests/scenarios/test_faults.py --day
 
 lint: $(STAMP) ## Format check, lint, types and import contracts
 	@$(BIN)/ruff format --check .

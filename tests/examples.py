@@ -4,6 +4,7 @@ Round figures, so that a test can be worked out by hand: 100 MiB live, no stacks
 memory that is not heap, 10 MiB that Go does not know, two pods. Each builder takes what differs.
 """
 
+import math
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
@@ -31,6 +32,21 @@ from tuner.settings import Settings
 
 MIB = 1024 * 1024
 NOW = 10_000.0
+
+STRANGE = (
+    0.0,
+    1.0,
+    1e18,
+    1.8446744073709552e19,
+    2.0**63,
+    1e300,
+    1.7e308,
+    -1.0,
+    math.nan,
+    math.inf,
+    -math.inf,
+)
+"""What metrics say when something is wrong with them."""
 
 OURS = EnvEntry("200", owners=("gc-tuner",))
 

@@ -8,7 +8,7 @@ from functools import partial
 from hypothesis import strategies as st
 
 from tests import examples
-from tests.examples import MIB, NOW
+from tests.examples import MIB, NOW, STRANGE
 from tuner.assessment import Assessed, Kept, SourceState, assess
 from tuner.control.barrier import BarrierState
 from tuner.control.latency import SetPoint
@@ -43,21 +43,6 @@ POLICY = examples.policy()
 """Read once: the settings are checked at length on every reading."""
 DAY = 86_400.0
 GIB = 1024 * MIB
-EDGES = (
-    0.0,
-    1.0,
-    1e18,
-    1.8446744073709552e19,
-    2.0**63,
-    1e300,
-    1.7e308,
-    -1.0,
-    math.nan,
-    math.inf,
-    -math.inf,
-)
-"""What metrics say when they say something strange."""
-
 INT64 = st.integers(-(2**63), 2**63 - 1)
 Reading = Mapping[Quantity, float]
 
@@ -104,7 +89,7 @@ class World:
 
 def wild_readings() -> st.SearchStrategy[Reading]:
     """The usual reading of which a few parts are missing (None) or say anything."""
-    values = st.one_of(st.sampled_from(EDGES), st.none(), st.floats(1e-9, 1e30))
+    values = st.one_of(st.sampled_from(STRANGE), st.none(), st.floats(1e-9, 1e30))
     return st.dictionaries(st.sampled_from(Quantity), values, max_size=4).map(
         lambda odd: {
             quantity: value

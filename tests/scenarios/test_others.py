@@ -1,18 +1,17 @@
 """Others act on the cluster too, and metrics come and go."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from tests.scenarios.worlds import BUSY, POLICY, SHORT, Mistaking, Stage, hold_of, key_of
+from tests.scenarios.worlds import BUSY, POLICY, SHORT, Meddler, Mistaking, Stage, hold_of, key_of
 from tuner.model.decision import Hold
 from tuner.model.happening import SourceFound, SourceLost, WorkloadFailed
 from tuner.model.reason import Reason
 from tuner.model.record import AppliedSetting
-from tuner.model.trial import Change, Phase, Setting, Verdict
+from tuner.model.trial import Change, Phase, Verdict
 from tuner.model.workload import GOGC, GOMEMLIMIT, Workload, WorkloadKey
-from tuner.ports import AlteredError
 from tuner.simulation import SimulatedCluster
 from tuner.simulation.streams import step, total
 from tuner.simulation.world import BEGINNING
@@ -26,27 +25,6 @@ def ready(stage: Stage) -> bool:
     return isinstance(decision, Hold) and decision.detail.startswith("4 of 5 rate windows")
 
 
-class Meddler:
-    """An inventory in which somebody else acts between our look at a workload and our write."""
-
-    def __init__(
-        self, cluster: SimulatedCluster, act: Callable[[WorkloadKey], None], times: int
-    ) -> None:
-        self._cluster = cluster
-        self._act = act
-        self._times = times
-
-    def workloads(self) -> Mapping[WorkloadKey, Workload]:
-        return self._cluster.workloads()
-
-    def fetch(self, key: WorkloadKey) -> Workload:
-        fetched = self._cluster.fetch(key)
-        if self._times > 0:
-            self._times -= 1
-            self._act(key)
-        return fetched
-
-
 class Fumbling:
     """An actuator that meets a mistake of our own at one workload."""
 
@@ -58,26 +36,6 @@ class Fumbling:
         if workload.key == self._at:
             raise ZeroDivisionError("float division by zero")
         return self._cluster.write(workload, change, cause)
-
-    def clear_cause(self, workload: Workload) -> None:
-        self._cluster.clear_cause(workload)
-
-
-class Webhook:
-    """An admission webhook that makes something else of every GOMEMLIMIT."""
-
-    def __init__(self, cluster: SimulatedCluster) -> None:
-        self._cluster = cluster
-
-    def write(self, workload: Workload, change: Change, cause: str | None) -> Workload:
-        settings = tuple(
-            Setting(each.name, each.before, "800MiB") if each.name == GOMEMLIMIT else each
-            for each in change.settings
-        )
-        answer = self._cluster.write(workload, Change(change.container, settings), cause)
-        if settings != change.settings:
-            raise AlteredError("asked for another GOMEMLIMIT", answer)
-        return answer
 
     def clear_cause(self, workload: Workload) -> None:
         self._cluster.clear_cause(workload)
@@ -235,7 +193,7 @@ def test_what_others_did_just_before_the_write_counts(value: str | None, reason:
 @pytest.mark.parametrize("harm", [0.0, 0.3e-3], ids=["harmless", "harmful"])
 def test_what_a_webhook_left_of_a_change_is_ours_and_tried(harm: float, *, lagging: bool) -> None:
     stage = Stage(replace(BUSY, harm=lambda gogc: harm if gogc > 100 else 0.0))
-    stage.meddle(actuator=Webhook(stage.cluster))
+    stage.cluster.webhook = {GOMEMLIMIT: "800MiB"}
     stage.until(ready)
     if lagging:
         stage.cluster.freeze_view()

@@ -21,13 +21,12 @@ from tests.scenarios.worlds import (
 from tuner.errors import RefusedError
 from tuner.instrumentation.metrics import MetricsObserver
 from tuner.model.policy import GuardRules, Policy
-from tuner.model.reading import Quantity, Readings
+from tuner.model.reading import Quantity
 from tuner.model.reason import Reason
 from tuner.model.trial import Change, Phase
 from tuner.model.workload import GOGC, GOMEMLIMIT, EnvEntry, Workload, WorkloadKey
 from tuner.overrides.book import Book
 from tuner.overrides.document import read_document
-from tuner.ports import MetricsSource
 from tuner.simulation import Fault, Service, SimulatedCluster
 from tuner.simulation.streams import constant, ramp, step, total
 from tuner.simulation.world import BEGINNING
@@ -50,23 +49,10 @@ class Case:
     others: tuple[Service, ...] = ()
 
 
-class Edited:
-    """A metrics source whose figures somebody has edited."""
-
-    def __init__(self, source: MetricsSource, changes: Mapping[Quantity, float]) -> None:
-        self._source = source
-        self._changes = changes
-
-    def read(self, at: float) -> Readings:
-        readings = self._source.read(at)
-        edited = {key: {**reading, **self._changes} for key, reading in readings.containers.items()}
-        return replace(readings, containers=edited)
-
-
 def reading(**changes: float) -> Callable[[Stage], None]:
     """The figures say something else."""
     edits = {Quantity(name): value for name, value in changes.items()}
-    return lambda stage: stage.meddle(source=Edited(stage.world.source, edits))
+    return lambda stage: setattr(stage.world.source, "edits", edits)
 
 
 @dataclass

@@ -1,22 +1,20 @@
 """Services to tune, and a world with everything that happened in it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NoReturn, TypeVar
 
-from tuner.loop import Loop
 from tuner.model.decision import Decision, Hold
-from tuner.model.happening import ChangeWritten, Happening, TickEnded, TrialEnded
+from tuner.model.happening import ChangeWritten, Happening, TickEnded, TickFailed, TrialEnded
 from tuner.model.policy import Policy
 from tuner.model.reading import Quantity, Readings
 from tuner.model.reason import Reason
 from tuner.model.record import Record
 from tuner.model.trial import Outcome, Phase, Verdict
-from tuner.model.workload import GOGC, Kind, Rollout, WorkloadKey
-from tuner.overrides.source import BookOverrides
+from tuner.model.workload import GOGC, Rollout, Workload, WorkloadKey
 from tuner.ports import Actuator, Inventory, MetricsSource, Observer
 from tuner.settings import Settings
-from tuner.simulation import ControllerDied, Pod, Service, World
+from tuner.simulation import ControllerDied, Pod, Service, SimulatedCluster, World
 from tuner.simulation.streams import constant, noise, total
 
 MIB = 1024 * 1024
@@ -55,7 +53,7 @@ _Kind = TypeVar("_Kind", bound=Happening)
 
 
 def key_of(service: Service) -> WorkloadKey:
-    return WorkloadKey(service.namespace, Kind.DEPLOYMENT, service.name)
+    return WorkloadKey(service.namespace, service.kind, service.name)
 
 
 @dataclass
@@ -82,8 +80,7 @@ class Stage:
         observers: Sequence[Observer] = (),
     ) -> None:
         self.story = Story()
-        self.observers = (self.story, *observers)
-        self.world = World(services, policy, observers=self.observers, seed=seed)
+        self.world = World(services, policy, observers=(self.story, *observers), seed=seed)
         self.cluster = self.world.cluster
         self.key = key_of(services[0])
         self.rollouts_at_once = 0
@@ -100,7 +97,9 @@ class Stage:
             except ControllerDied:
                 self.world.restart()
                 continue
-            assert isinstance(ended, TickEnded)
+            if isinstance(ended, TickFailed):
+                assert self.cluster.outage is not None, ended.detail
+                continue
             self._last = ended
             decisions = [each.decision for each in ended.assessments.values()]
             broken = [each for each in decisions if each.reason is Reason.INTERNAL_ERROR]
@@ -135,16 +134,7 @@ class Stage:
         actuator: Actuator | None = None,
     ) -> None:
         """Let the loop see the world through somebody else's eyes, or act by their hands."""
-        self.world.loop = Loop(
-            source=source or self.world.source,
-            inventory=inventory or self.cluster,
-            records=self.cluster,
-            actuator=actuator or self.cluster,
-            observers=self.observers,
-            policy=self.world.policy,
-            overrides=BookOverrides(lambda: self.world.book),
-            revised=lambda _: self.world.policy,
-        )
+        self.world.connect(inventory, source, actuator)
 
     def phase(self) -> Phase | None:
         """Phase of the first service's trial."""
@@ -211,6 +201,26 @@ class Mistaking:
             for key, reading in readings.containers.items()
         }
         return replace(readings, containers=containers)
+
+
+@dataclass
+class Meddler:
+    """An inventory in which somebody else acts between our look at a workload and our write."""
+
+    cluster: SimulatedCluster
+    act: Callable[[WorkloadKey], object] | None = None
+    times: int = 0
+    """How often they still will."""
+
+    def workloads(self) -> Mapping[WorkloadKey, Workload]:
+        return self.cluster.workloads()
+
+    def fetch(self, key: WorkloadKey) -> Workload:
+        fetched = self.cluster.fetch(key)
+        if self.act is not None and self.times > 0:
+            self.times -= 1
+            self.act(key)
+        return fetched
 
 
 def reason_of(stage: Stage) -> Reason | None:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from tuner.model.reading import Quantity
 from tuner.model.reason import Reason
 from tuner.model.record import Learned, Record
 from tuner.model.trial import Change, Outcome, Phase, Setting, Spread, Trial, Verdict
-from tuner.model.workload import GOGC, GOMEMLIMIT, EnvEntry, Mode, Running, Workload
+from tuner.model.workload import GOGC, GOMEMLIMIT, EnvEntry, Mode, Rollout, Running, Workload
 from tuner.verification import Windows
 
 POLICY = policy()
@@ -183,6 +184,13 @@ def test_a_plan_in_the_record_is_taken_up_again() -> None:
         (source(steady_seconds=1.0), POLICY, "auto", Reason.SOURCE_WARMING),
         (source(), policy(dry_run=True), "auto", Reason.DRY_RUN),
         (source(), POLICY, "recommend", Reason.MODE_RECOMMEND),
+        (source(alerts=frozenset({"Burning"})), POLICY, "auto", Reason.ALERT_FIRING),
+        (
+            source(),
+            policy(guards=replace(POLICY.guards, closed=lambda _at: "opens on Monday")),
+            "auto",
+            Reason.CHANGE_WINDOW,
+        ),
     ],
 )
 def test_a_plan_in_the_record_waits_like_a_new_one(
@@ -194,9 +202,35 @@ def test_a_plan_in_the_record_waits_like_a_new_one(
     assert answer.assessment.record.trial == trial()
 
 
-def test_a_rollback_does_not_wait_for_the_metrics() -> None:
+@pytest.mark.parametrize(
+    ("subject", "reason"),
+    [
+        (workload(annotations={"profile": "gold"}), Reason.ANNOTATION_INVALID),
+        (
+            workload(containers=(container(running=Running(resizing=True)),)),
+            Reason.RESIZE_PENDING,
+        ),
+    ],
+)
+def test_a_plan_in_the_record_waits_while_nobody_knows_what_is_allowed(
+    subject: Workload, reason: Reason
+) -> None:
+    answer = assessed(subject, record(trial=trial()))
+    assert held(answer).reason is reason
+    assert answer.assessment.record.trial == trial()
+
+
+def test_a_plan_that_people_no_longer_allow_is_given_up() -> None:
+    answer = assessed(of=record(trial=trial()), override=Override(gogc_highest=150))
+    assert answer.ended is not None
+    assert answer.ended.detail == "not written: GOGC may be 150 at the most now"
+    assert answer.assessment.record.trial is None
+
+
+@pytest.mark.parametrize("said", [LOST, source(alerts=frozenset({"Burning"}))])
+def test_a_rollback_waits_neither_for_the_metrics_nor_for_a_better_time(said: SourceState) -> None:
     ours = workload(containers=(container(env={GOGC: EnvEntry("200", owners=("gc-tuner",))}),))
-    assert planned(assessed(ours, record(applied=APPLIED, trial=BACK), said=LOST)) == BACK
+    assert planned(assessed(ours, record(applied=APPLIED, trial=BACK), said=said)) == BACK
 
 
 def test_young_pods_of_our_own_change_are_told_as_the_trial() -> None:
@@ -333,6 +367,15 @@ def test_a_kill_under_a_setting_that_is_no_longer_there_is_no_danger(of: Record)
     answer = assessed(subject, of)
     assert answer.assessment.proposal is not None
     assert not answer.assessment.proposal.danger
+    assert answer.assessment.record.learned == Learned()
+
+
+@pytest.mark.parametrize("rollout", [Rollout.IN_PROGRESS, Rollout.FAILING])
+def test_a_kill_in_the_middle_of_others_rollout_is_not_laid_to_the_setting_before(
+    rollout: Rollout,
+) -> None:
+    """Their GOGC=off is what the kernel killed, and the figures still tell of what was before."""
+    answer = assessed(replace(KILLED, rollout=rollout))
     assert answer.assessment.record.learned == Learned()
 
 

@@ -452,6 +452,13 @@ class SimulatedCluster:
                 pod.end(self.now)
                 pod.ready_at = self.now + POD_START_SECONDS
 
+    def delete_broken_pods(self, key: WorkloadKey) -> None:
+        """``kubectl delete pod`` of those that do not start: a StatefulSet waits for that."""
+        deployment = self._of(key)
+        for place, pod in enumerate(deployment.pods):
+            if math.isinf(pod.ready_at):
+                deployment.pods[place] = self._pod(deployment, place, starts_in=POD_START_SECONDS)
+
     def change_template(self, key: WorkloadKey, digest: str) -> None:
         """Deploy another version of the service."""
         deployment = self._of(key)

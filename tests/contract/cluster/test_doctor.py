@@ -20,7 +20,7 @@ from tests.contract.prometheus.server import Reply as Answer
 from tests.examples import reading
 from tests.unit.cluster.objects import deployment
 from tuner.cluster.collection import RECORDS
-from tuner.cluster.permissions import PERMISSIONS
+from tuner.cluster.permissions import PERMISSIONS, election_permissions
 from tuner.prometheus import PROBE
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 OPEN_API = f"/openapi/v3/apis/{RECORDS.api_version}"
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 CRDS = Path(__file__).parents[3] / "charts" / "gc-tuner" / "crds" / "gctunings.yaml"
+ALL = (*PERMISSIONS, *election_permissions(["gc-tuner"]))
 
 
 def schema() -> dict[str, Any]:
@@ -121,7 +122,7 @@ def test_all_is_well(doctor: Doctor) -> None:
     assert found["API server"] == ("ok", "v1.36.3; ")
     assert found["records"][0] == "ok"
     assert [status for check, (status, _) in found.items() if check.startswith("may ")] == (
-        ["ok"] * len({str(each) for each in PERMISSIONS})
+        ["ok"] * len({str(each) for each in ALL})
     )
     assert found["overrides"][1] == "ConfigMap ops/gc-tuner-overrides: none; "
     assert found["Prometheus' clock"][0] == "ok"
@@ -153,7 +154,9 @@ def test_each_permission_is_asked_for_where_it_is_needed(doctor: Doctor, tmp_pat
     }
     assert update in asked
     assert {"namespace": "ops", "verb": "watch", "resource": "configmaps"} in asked
-    assert len(asked) == sum(len(each.verbs) for each in PERMISSIONS)
+    renew = {"verb": "update", "group": "coordination.k8s.io", "resource": "leases"}
+    assert {"namespace": "ops", "name": "gc-tuner", **renew} in asked
+    assert len(asked) == sum(len(each.verbs) for each in ALL)
 
 
 def test_a_permission_that_is_missing_is_told_by_name(doctor: Doctor) -> None:

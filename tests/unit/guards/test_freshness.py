@@ -49,6 +49,18 @@ def test_what_is_still_as_it_was_decided_on_may_be_written(plan: Trial, fresh: W
             Reason.WORKLOAD_CHANGED,
             id="the container is gone",
         ),
+        pytest.param(
+            PLAN,
+            workload(annotations={"profile": "critical"}),
+            Reason.WORKLOAD_CHANGED,
+            id="another tier",
+        ),
+        pytest.param(
+            PLAN,
+            workload(annotations={"container": "app"}),
+            Reason.WORKLOAD_CHANGED,
+            id="another container named",
+        ),
         pytest.param(PLAN, workload_with("150"), Reason.WORKLOAD_CHANGED, id="another value"),
         pytest.param(BACK, workload(), Reason.WORKLOAD_CHANGED, id="taken back by someone else"),
         pytest.param(

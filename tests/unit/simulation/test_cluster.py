@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.examples import MIB, moved
-from tuner.errors import ConflictError, GoneError, UnavailableError
+from tuner.errors import ConflictError, GoneError, RefusedError, UnavailableError
 from tuner.model.reason import Reason
 from tuner.model.record import Record, Verb
 from tuner.model.trial import Change
@@ -19,6 +19,7 @@ from tuner.model.workload import (
     Running,
     WorkloadKey,
 )
+from tuner.ports import AlteredError
 from tuner.simulation import ControllerDied, Fault, Service, SimulatedCluster
 from tuner.simulation.streams import constant, step
 
@@ -231,6 +232,8 @@ def test_a_record_goes_with_its_workload_and_cannot_outlive_it() -> None:
     [
         (Fault.LOST, UnavailableError, False),
         (Fault.UNANSWERED, UnavailableError, True),
+        (Fault.OVERTAKEN, ConflictError, False),
+        (Fault.REFUSED, RefusedError, False),
         (Fault.DEATH_BEFORE, ControllerDied, False),
         (Fault.DEATH_AFTER, ControllerDied, True),
     ],
@@ -532,3 +535,79 @@ def test_who_else_sets_the_memory_is_shown() -> None:
     cluster, key = running(replace(SERVICE, vpa="svc-vpa"))
     assert cluster.fetch(key).autoscaling.vertical == "svc-vpa"
     assert cluster.fetch(key).autoscaling.memory_request_target is None
+
+
+def test_while_it_cannot_be_reached_no_request_is_answered_and_the_view_stands() -> None:
+    cluster, key = running()
+    workload = cluster.fetch(key)
+    cluster.unreachable = "connection refused"
+    requests: tuple[Callable[[], object], ...] = (
+        lambda: cluster.fetch(key),
+        lambda: cluster.save(workload, RECORD),
+        lambda: cluster.write(workload, change("200"), ""),
+        lambda: cluster.clear_cause(workload),
+    )
+    for request in requests:
+        with pytest.raises(UnavailableError, match="connection refused"):
+            request()
+    assert cluster.workloads() == {key: workload}
+    assert cluster.written == []
+
+
+def test_what_a_webhook_makes_of_a_value_is_answered_and_stands_in_our_name() -> None:
+    cluster, key = running()
+    cluster.webhook = {GOGC: "90"}
+    with pytest.raises(AlteredError) as altered:
+        cluster.write(cluster.fetch(key), change("200"), "")
+    assert altered.value.answer == cluster.fetch(key)
+    assert cluster.fetch(key).containers[0].ours(GOGC, "90")
+    assert [each.what for each in cluster.written] == ["workload"]
+
+    answer = cluster.write(cluster.fetch(key), change(None, before="90"), "")
+    assert answer.containers[0].literal(GOGC) is None, "there is no value to alter"
+
+
+def test_a_record_of_an_earlier_workload_of_the_same_name_is_not_kept() -> None:
+    cluster, key = running()
+    earlier = cluster.fetch(key)
+    cluster.delete(key)
+    cluster.deploy(SERVICE)
+    with pytest.raises(GoneError, match="made anew"):
+        cluster.save(earlier, RECORD)
+    assert cluster.all() == {}
+
+
+def test_processes_that_end_are_restarted_and_count_anew() -> None:
+    cluster, key = running()
+    advance(cluster, 60)
+    before = [pod.counters.requests for pod in cluster.pods(key)]
+    cluster.end_processes(key)
+    advance(cluster, 30)
+    workload = cluster.fetch(key)
+    assert workload.containers[0].running.restarts == 3
+    assert workload.rollout is Rollout.COMPLETE
+    for pod, requests in zip(cluster.pods(key), before, strict=True):
+        assert 0 < pod.counters.requests < requests
+
+
+def test_a_rollout_that_cannot_start_does_not_stand_in_the_way_of_the_next() -> None:
+    cluster, key = running()
+    cluster.set_env(key, GOMEMLIMIT, "900Mi")
+    advance(cluster, 900)
+    assert cluster.fetch(key).rollout is Rollout.FAILING
+    cluster.set_env(key, GOMEMLIMIT, "900MiB")
+    advance(cluster, 300)
+    assert cluster.fetch(key).rollout is Rollout.COMPLETE
+    assert {pod.settings.gomemlimit_bytes for pod in cluster.pods(key)} == {900 * MIB}
+
+
+def test_a_statefulset_waits_until_somebody_deletes_the_pod_that_does_not_start() -> None:
+    cluster, key = running(replace(SERVICE, kind=Kind.STATEFUL_SET))
+    cluster.set_env(key, GOMEMLIMIT, "900Mi")
+    advance(cluster, 60)
+    cluster.set_env(key, GOMEMLIMIT, None)
+    advance(cluster, 300)
+    assert cluster.fetch(key).rollout is Rollout.IN_PROGRESS
+    cluster.delete_broken_pods(key)
+    advance(cluster, 300)
+    assert cluster.fetch(key).rollout is Rollout.COMPLETE

@@ -225,3 +225,26 @@ def test_alerts_are_told_by_namespace() -> None:
     assert scraped.source.read(0).alerts == {}
     scraped.source.alerts = {"default": frozenset({"Overload"})}
     assert scraped.source.read(0).alerts == {"default": frozenset({"Overload"})}
+
+
+def test_a_query_of_the_past_is_answered_as_it_was_then_and_one_of_the_future_by_nothing() -> None:
+    scraped = Scraped()
+    then = scraped.run(300)
+    scraped.cluster.set_env(scraped.key, GOGC, "200")
+    now = scraped.run(600)
+    assert (then[Quantity.GOGC_LOWEST], now[Quantity.GOGC_LOWEST]) == (100, 200)
+    (past,) = scraped.source.read(310.0).containers.values()
+    assert past == then
+    assert not scraped.source.read(299.0).containers
+    assert not scraped.source.read(scraped.cluster.now + 3600).containers
+
+
+def test_queries_say_what_they_are_made_to_say() -> None:
+    scraped = Scraped()
+    scraped.run(300)
+    scraped.source.edits = {Quantity.CPU_CORES: None, Quantity.RESIDENT_BYTES: math.nan}
+    edited = scraped.read()
+    assert Quantity.CPU_CORES not in edited
+    assert math.isnan(edited[Quantity.RESIDENT_BYTES])
+    scraped.source.edits = {}
+    assert scraped.read()[Quantity.CPU_CORES] > 0

@@ -11,6 +11,7 @@ from tuner.simulation.streams import (
     limited,
     noise,
     oscillate,
+    product,
     ramp,
     step,
     total,
@@ -27,10 +28,11 @@ from tuner.simulation.streams import (
         (oscillate(3, period=40), {0: 0, 10: 3, 20: 0, 30: -3, 40: 0}),
         (burst(8, length=5, every=60), {0: 0, 54: 0, 55: 8, 59: 8, 60: 0, 117: 8}),
         (total(constant(2), ramp(0, 4, start=0, end=4)), {0: 2, 2: 4, 9: 6}),
+        (product(constant(3), step(1, 2, at=10)), {0: 3, 10: 6}),
         (limited(oscillate(3, period=40), lowest=-1, highest=2), {10: 2, 20: 0, 30: -1}),
         (leak(2, start=100), {0: 0, 100: 0, 101: 2, 1e6: 1_999_800}),
     ],
-    ids=["constant", "step", "ramp", "oscillate", "burst", "total", "limited", "leak"],
+    ids=["constant", "step", "ramp", "oscillate", "burst", "total", "product", "limited", "leak"],
 )
 def test_a_stream_is_a_function_of_time(stream: Stream, values: dict[float, float]) -> None:
     assert {at: stream(at) for at in values} == pytest.approx(values)
