@@ -332,9 +332,10 @@ def _leadership(api: Api, settings: Settings, log: FilteringBoundLogger) -> Shar
 def _wait_settled(
     leadership: ShardLeadership, settings: Settings, log: FilteringBoundLogger
 ) -> None:
-    """Wait until it is known who leads: at most as long as a leader that is gone is waited for."""
+    """Wait until it is known who leads: at most as long as leaders that are gone are waited for."""
     durations = settings.leader_election.durations()
-    leadership.wait_settled(durations.lease + 2 * durations.retry)
+    shards = len(settings.leader_election.lease_names())
+    leadership.wait_settled(durations.lease + (shards + 1) * durations.retry)
     for each in leadership.standings:
         if not each.leads:
             log.warning("another replica leads, or may lead: nothing is written", lease=each.lease)
@@ -421,7 +422,7 @@ def examinable(
             overrides_namespace=_place_of_overrides(settings),
             leases=election.lease_names() if election.enabled else (),
             leases_namespace=_place_of_leases(settings),
-            overrides=f"ConfigMap {_place_of_overrides(settings)}/{settings.overrides.name}",
+            overrides_name=settings.overrides.name,
             clock=Clocks(),
         )
 

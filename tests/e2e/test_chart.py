@@ -368,6 +368,39 @@ def test_leases_are_granted_by_name(
     }
 
 
+def test_each_release_has_a_lease_of_its_own(helm: Helm) -> None:
+    objects = helm.render({"fullnameOverride": "second"})
+    granted_names = [
+        name
+        for found in rules(objects).values()
+        for rule in found
+        if rule["resources"] == ["leases"]
+        for name in rule.get("resourceNames", [])
+    ]
+    config = yaml.safe_load(only(objects, "ConfigMap", "second")["data"]["config.yaml"])
+    assert granted_names == ["second"] == [config["leaderElection"]["name"]]
+
+
+def checksum(helm: Helm, config: Mapping[str, Any]) -> str:
+    pod = only(helm.render({"config": config}), "Deployment")["spec"]["template"]
+    found: str = pod["metadata"]["annotations"]["checksum/config"]
+    return found
+
+
+def test_pods_are_replaced_only_for_settings_that_are_read_at_the_start(helm: Helm) -> None:
+    before = checksum(helm, {})
+    assert checksum(helm, {"guards": {"rolloutsInCluster": 2}}) == before
+    assert checksum(helm, {"interval": "30s"}) != before
+
+
+@pytest.mark.parametrize(
+    "name", ["GC_TUNER_LEADER_ELECTION__SHARDS", "GC_TUNER_HTTP__PORT", "GC_TUNER_OVERRIDES__NAME"]
+)
+def test_variables_that_other_objects_could_not_follow_are_refused(helm: Helm, name: str) -> None:
+    with pytest.raises(HelmError, match=f"extraEnv: {name}: roles, probes and policies"):
+        helm.render({"extraEnv": [{"name": name, "value": "3"}]})
+
+
 def test_without_election_there_is_one_pod_at_a_time_and_no_lease(helm: Helm) -> None:
     alone = {"config": {"leaderElection": {"enabled": False}}}
     assert lease_rules(helm, {"enabled": False}) == {}

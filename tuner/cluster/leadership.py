@@ -333,9 +333,10 @@ class ShardLeadership:
 
     def begin(self) -> None:
         """A tick begins: take up the terms that have begun, where the views are as new."""
+        # In this order: a term that is seen has asked for its views by then.
+        terms = [each.term for each in self._candidates]
         fresh = all(each.renewed for each in self._views)
-        for shard, candidate in enumerate(self._candidates):
-            term = candidate.term
+        for shard, term in enumerate(terms):
             if fresh or self._taken_up[shard] != term:
                 self._taken_up[shard] = term if fresh else None
 
@@ -343,8 +344,11 @@ class ShardLeadership:
         """Number of the term that was taken up; None once it is over, or told to stop."""
         shard = self._shard(namespace)
         taken_up = self._taken_up[shard]
-        leads = taken_up is not None and self._candidates[shard].term == taken_up
-        return taken_up if leads and not self._stop.is_set() else None
+        if taken_up is None or self._stop.is_set():
+            return None
+        if self._candidates[shard].term != taken_up:
+            self._taken_up[shard] = None  # for the rest of the tick, even if it comes back
+        return self._taken_up[shard]
 
     def writing(self, namespace: str) -> contextlib.AbstractContextManager[None]:
         """The fence: a context for one write to a namespace.

@@ -1,8 +1,8 @@
 """The Records port: a GCTuning object beside each workload, owned by it.
 
 Reading goes by the mirror, with the answers to our own writes put in ahead of the watch, so that
-what was saved is read again at once and what was deleted stays deleted. gc-tuner is the only one
-who writes: on a conflict it reads again and puts its own record there.
+what was saved is read again at once and what was deleted stays deleted. On a conflict it reads
+again, and puts its own record there if nobody wrote another one.
 """
 
 from __future__ import annotations
@@ -142,11 +142,13 @@ class ClusterRecords(Mirror):
 
         Raises:
             GoneError: The workload does not exist any more; nothing is written for it.
+            ConflictError: Somebody else wrote another record meanwhile.
             RefusedError: The API server refused, or dropped a part of the record.
             ClusterError: It was not written, or it is not known whether it was.
         """
         key = workload.key
         stored = self._view.values().get(key)
+        known = None if stored is None else stored.record
         for attempt in range(_SAVE_ATTEMPTS):
             try:
                 if stored is not None and stored.owner_uid != workload.uid:
@@ -160,6 +162,8 @@ class ClusterRecords(Mirror):
                 if attempt == _SAVE_ATTEMPTS - 1:
                     raise
                 stored = self._fetch(key)
+                if stored is not None and stored.record not in (None, known, record):
+                    raise  # a release, or the leader before us: what they wrote is decided by next
             except GoneError:
                 if stored is None or attempt == _SAVE_ATTEMPTS - 1:
                     raise

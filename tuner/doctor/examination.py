@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from tuner.cluster.permissions import PERMISSIONS, Permission, Scope, election_permissions
@@ -74,11 +74,10 @@ class Subject:
     """Those that are looked at; none: all of them."""
     own_namespace: str
     overrides_namespace: str
+    overrides_name: str
     leases: Sequence[str]
     """Names of the Leases of leader election; none: it is off."""
     leases_namespace: str
-    overrides: str
-    """Name of their ConfigMap, for people."""
     clock: Clock
 
 
@@ -165,7 +164,9 @@ class Examination:
             )
 
     def _wanted(self) -> Iterator[Permission]:
-        yield from PERMISSIONS
+        for each in PERMISSIONS:
+            named = each.scope is Scope.OVERRIDES
+            yield replace(each, names=(self.subject.overrides_name,)) if named else each
         if self.subject.leases:
             yield from election_permissions(self.subject.leases)
 
@@ -189,7 +190,8 @@ class Examination:
         if not self.cluster_answers:
             yield _skipped("overrides", "the API server")
             return
-        yield checks.overrides(self.subject.overrides, self.subject.view().book())
+        name = f"ConfigMap {self.subject.overrides_namespace}/{self.subject.overrides_name}"
+        yield checks.overrides(name, self.subject.view().book())
 
     def _prometheus(self) -> Iterator[Finding]:
         check, url = "Prometheus", self.subject.prometheus_url

@@ -57,7 +57,7 @@ def _another(trial: Trial, fresh: Workload, decided_on: Workload) -> bool:
         fresh.uid != decided_on.uid
         or fresh.label_mode != decided_on.label_mode
         or fresh.template_digest != trial.template_digest
-        or _asked(fresh) != _asked(decided_on)
+        or (trial.reason is not Reason.ROLLBACK and _asked(fresh) != _asked(decided_on))
         or _channel(fresh) != _channel(decided_on)
     )
 

@@ -191,6 +191,11 @@ class Record(Stored, frozen=True):
         """Whether nothing was done yet, nor has to be remembered."""
         return self.done == Record(self.mode, self.decision, self.reason, "").done
 
+    @property
+    def holds_values(self) -> bool:
+        """Whether a value of gc-tuner's stands in the workload, or may."""
+        return (self.applied, self.barrier, self.trial) != (None, None, None)
+
     def decided(self, decision: Decision) -> "Record":
         """The same record with another decision."""
         verb = Verb.APPLY if isinstance(decision, Apply) else Verb.HOLD

@@ -62,12 +62,18 @@ def plans(
     """
     fleet, records = cluster.inventory.workloads(), cluster.records.all()
     keys = fleet.keys() if wanted is None else fleet.keys() & wanted
-    found = (
+    found = [
         _plan(cluster, terms, fleet[key], records.get(key))
         for key in sorted(keys)
         if wanted is not None or key in records or _in_our_name(fleet[key])
-    )
-    return [each for each in found if wanted is not None or not _idle(each)]
+    ]
+    if wanted is not None:
+        return found
+    unseen = sorted(key for key in records if key not in fleet and records[key].holds_values)
+    return [
+        *(each for each in found if not _idle(each)),
+        *(Refusal(key, "it has values of gc-tuner, and cannot be seen") for key in unseen),
+    ]
 
 
 def _idle(planned: Plan | Refusal) -> bool:
@@ -171,14 +177,26 @@ def _under_way(view: Workload | None, answer: Workload) -> bool:
     )
 
 
+def _gone(cluster: Cluster, key: WorkloadKey) -> bool:
+    try:
+        cluster.inventory.fetch(key)
+    except GoneError:
+        return True
+    except ClusterError:
+        return False
+    return False
+
+
 def _release(
     cluster: Cluster, terms: Terms, planned: Plan, rolling: dict[WorkloadKey, Workload]
 ) -> Ended:
     key = planned.workload.key
     try:
         written = _write(cluster, terms, planned)
-    except GoneError:
-        return Ended(key, True, "it is gone, and its record goes with it")
+    except GoneError as error:
+        if _gone(cluster, key):
+            return Ended(key, True, "it is gone, and its record goes with it")
+        return Ended(key, False, str(error))  # its live ConfigMap is
     except ClusterError as error:
         if planned.restarts:
             rolling[key] = planned.workload  # it may have been written all the same

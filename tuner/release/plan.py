@@ -87,10 +87,10 @@ def plan(
         terms: What else it depends on.
         now: Seconds since the Unix epoch.
     """
-    if record is None:
+    if record is None or not record.holds_values:
         return _without_record(workload)
-    if (record.applied, record.barrier, record.trial) == (None, None, None):
-        return Plan(workload, None, (), None)
+    if workload.live is not None and workload.live.trouble:
+        return Refusal(workload.key, workload.live.trouble)  # what stands in it is not seen
     settled = cut_short(record, workload, now, WHY)
     back, left = [], []
     container = _container(workload, settled)
@@ -108,7 +108,7 @@ def plan(
 
 
 def _without_record(workload: Workload) -> Plan | Refusal:
-    """Nothing is known of it: a value in gc-tuner's name has lost what stood there before."""
+    """Nothing is on record of it: a value in gc-tuner's name has lost what stood there before."""
     stray = [
         f"{name}={entry.value} of container {container.name!r}"
         for container in workload.containers
@@ -183,7 +183,7 @@ def _not_now(workload: Workload, record: Record) -> str:
     As for a rollback, our own rollout is not waited for: what it brings is what is taken back.
     """
     if workload.live is not None:
-        return workload.live.trouble
+        return ""  # it has no rollouts
     trial = record.trial
     our_own = (
         trial is not None

@@ -76,6 +76,8 @@ class Reload:
         self._settings = settings
         self._observers = observers
         self._refused = False
+        self._unusable = ""
+        """What is wrong with the file, as told."""
 
     def look(self, now: float) -> Settings | None:
         """The settings that come into force now; None where they stay as they are.
@@ -85,13 +87,18 @@ class Reload:
         Args:
             now: Seconds since the Unix epoch.
         """
-        if not self._file.changed():
+        if not self._file.changed() and not self._unusable:
             return None
         try:
             found = self._file.load()
         except ConfigError as error:
-            self._refuse(ConfigRefused(now, "; ".join(str(error).splitlines())))
+            words = "; ".join(str(error).splitlines())
+            # Looked at again on each tick: what is wrong may be a file that it names.
+            if words != self._unusable:
+                self._refuse(ConfigRefused(now, words))
+            self._unusable = words
             return None
+        self._unusable = ""
         changed = tuple(differences(self._settings, found))
         restart = tuple(yaml_path(each) for each in changed if each[0] not in HOT)
         if restart:

@@ -67,7 +67,9 @@ def _of_gogc(move: Setting, reason: Reason, profile: Profile, override: Override
         return "" if towards else f"GOGC is pinned to {pin} now"
     if after > max(before, profile.gogc_highest):
         return f"GOGC may be {profile.gogc_highest} at the most now"
-    if after < min(before, profile.gogc_lowest) and reason not in BELOW_BOUNDS:
+    # Out of off, the first steps may lie below: what is in effect there is lower still.
+    lowest = min(before, profile.gogc_lowest) if math.isfinite(before) else 0.0
+    if after < lowest and reason not in BELOW_BOUNDS:
         return f"GOGC may be {profile.gogc_lowest} at the least now"
     return ""
 

@@ -79,7 +79,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- with .Values.watchNamespaces -}}
 {{- $_ := set $set "kubernetes" (dict "namespaces" .) -}}
 {{- end -}}
+{{- $_ := set $set "leaderElection" (dict "name" (include "gc-tuner.fullname" .)) -}}
 {{- mustMergeOverwrite $set (deepCopy .Values.config) | toYaml -}}
+{{- end }}
+
+{{/* What of the operator's settings is read at the start only: HOT in tuner/settings/reload.py is the
+rest, which gc-tuner takes over while it runs. */}}
+{{- define "gc-tuner.coldConfig" -}}
+{{- $hot := list "mode" "staleAfter" "samplesPerWindow" "revertPause" "planLifetime" "profiles" "defaultProfile" "trial" "law" "guards" -}}
+{{- $config := include "gc-tuner.config" . | fromYaml -}}
+{{- range $hot -}}{{- $_ := unset $config . -}}{{- end -}}
+{{- toYaml $config -}}
 {{- end }}
 
 {{- define "gc-tuner.httpPort" -}}
@@ -105,7 +115,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* Names of the Leases, as a JSON list: one, or one a shard. */}}
 {{- define "gc-tuner.leases" -}}
-{{- $name := dig "leaderElection" "name" "gc-tuner" .Values.config -}}
+{{- $name := dig "leaderElection" "name" (include "gc-tuner.fullname" .) .Values.config -}}
 {{- $shards := dig "leaderElection" "shards" 1 .Values.config | int -}}
 {{- $names := list -}}
 {{- if gt $shards 1 -}}

@@ -431,6 +431,18 @@ def test_on_a_conflict_ours_is_put_over_what_stands_there(
     assert versions == ["10", "31"]
 
 
+def test_what_somebody_else_has_written_meanwhile_is_not_written_over(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    theirs = status_of(msgspec.structs.replace(OTHER, message="released"))
+    server.on("PUT", f"{RECORD}/status", CONFLICT)
+    server.on("GET", RECORD, json_reply(gctuning(version=31, status=theirs)))
+    opened = side(gctuning(status=STATUS))
+    with pytest.raises(ConflictError):
+        opened.records.save(opened.web, OTHER)
+    assert len(server.asked("PUT")) == 1
+
+
 def test_a_conflict_that_does_not_end_is_told(
     server: FakeApiServer, side: Callable[..., Side]
 ) -> None:

@@ -153,7 +153,8 @@ def test_each_permission_is_asked_for_where_it_is_needed(doctor: Doctor, tmp_pat
         "subresource": "status",
     }
     assert update in asked
-    assert {"namespace": "ops", "verb": "watch", "resource": "configmaps"} in asked
+    overrides = {"namespace": "ops", "name": "gc-tuner-overrides"}
+    assert {"verb": "watch", "resource": "configmaps", **overrides} in asked
     renew = {"verb": "update", "group": "coordination.k8s.io", "resource": "leases"}
     assert {"namespace": "ops", "name": "gc-tuner", **renew} in asked
     assert len(asked) == sum(len(each.verbs) for each in ALL)

@@ -13,8 +13,9 @@ from tests.unit.chart.schema import CHART, FILE, FROM_OTHER_VALUES, Part, Values
 from tuner.cluster.wellformed import require_well_formed
 from tuner.errors import RefusedError
 from tuner.model.workload import BARRIER, GOGC, GOMEMLIMIT, TUNED
-from tuner.settings.names import below
+from tuner.settings.names import below, yaml_path
 from tuner.settings.operator import Settings
+from tuner.settings.reload import HOT
 from tuner.version import VERSION
 
 LINES = (CHART / "values.yaml").read_text(encoding="utf-8").splitlines()
@@ -79,6 +80,12 @@ def test_what_the_chart_sets_itself_are_settings() -> None:
     for name, keys in FROM_OTHER_VALUES.items():
         known = {field.serialization_alias for field in sections[name].model_fields.values()}
         assert set(keys) <= known
+
+
+def test_pods_are_replaced_for_what_cannot_change_while_gc_tuner_runs_and_nothing_else() -> None:
+    helpers = (CHART / "templates" / "_helpers.tpl").read_text(encoding="utf-8")
+    (hot,) = re.findall(r"\$hot := list (.*) -}}", helpers)
+    assert set(re.findall(r'"(\w+)"', hot)) == {yaml_path((each,)) for each in HOT}
 
 
 def test_the_chart_is_of_this_version() -> None:

@@ -28,6 +28,11 @@ ROLLING = workload(rollout=Rollout.IN_PROGRESS)
         pytest.param(
             BACK, workload_with("200", rollout=Rollout.FAILING), id="a rollback does not wait"
         ),
+        pytest.param(
+            BACK,
+            workload_with("200", annotations={"profile": "critical"}),
+            id="a rollback is for any tier",
+        ),
     ],
 )
 def test_what_is_still_as_it_was_decided_on_may_be_written(plan: Trial, fresh: Workload) -> None:

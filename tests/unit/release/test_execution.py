@@ -12,7 +12,7 @@ from tuner.errors import UnavailableError
 from tuner.model.trial import Change
 from tuner.model.workload import GOGC, GOMEMLIMIT, Rollout, Workload, WorkloadKey
 from tuner.overrides.source import BookOverrides
-from tuner.release import Cluster, Ended, Plan, Terms, Waiting, plans, release_all
+from tuner.release import Cluster, Ended, Plan, Refusal, Terms, Waiting, plans, release_all
 from tuner.simulation import Fault, Service
 from tuner.simulation.cluster import SimulatedCluster
 
@@ -155,6 +155,16 @@ def test_a_rollout_that_does_not_end_leaves_the_others_for_another_time() -> Non
     assert (left.key, left.done) == (second, False)
     assert left.words == "not begun: gc-tuner is rolling out busy in this namespace"
     assert fleet.env(second)
+
+
+def test_a_workload_that_cannot_be_seen_is_not_left_out_in_silence(one: Tuned) -> None:
+    class Unseen:
+        def workloads(self) -> dict[WorkloadKey, Workload]:
+            return {}
+
+    (found,) = plans(one.world(inventory=Unseen()), CALM)
+    assert isinstance(found, Refusal)
+    assert "cannot be seen" in found.why
 
 
 def test_being_told_to_stop_leaves_the_rest_as_it_is() -> None:

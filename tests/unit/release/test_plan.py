@@ -171,7 +171,15 @@ def test_a_threshold_alone_goes_back_to_the_container_that_is_fed() -> None:
 def test_a_live_channel_that_cannot_be_written_is_told() -> None:
     lost = replace(LIVE, trouble="ConfigMap shop/cart-gc: not found")
     of = record(applied=Applied("app", (AppliedSetting("GOGC", "200", "150"),), NOW))
-    assert refused(cart(ours(GOGC="200"), live=lost), of) == lost.trouble
+    # Nothing of a ConfigMap that is no longer gc-tuner's to read is shown.
+    assert refused(cart({}, live=lost), of) == lost.trouble
+    assert refused(cart({}, live=lost), record(barrier=Barrier(64, None, NOW))) == lost.trouble
+
+
+def test_a_record_that_was_begun_anew_does_not_hide_a_value_in_our_name() -> None:
+    why = refused(cart(ours(GOGC="200")), record())
+    assert "GOGC=200" in why
+    assert "by hand" in why
 
 
 def test_mode_auto_is_refused_and_told_what_to_do_first() -> None:

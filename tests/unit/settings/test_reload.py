@@ -109,6 +109,29 @@ def test_a_bad_file_leaves_everything_in_force_and_is_told_once(
     assert mounted.look() == (None, [])
 
 
+def test_a_file_that_is_good_but_names_another_that_is_not_is_tried_until_it_is(
+    mounted: Mounted, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    bound = {("prometheus", "bearer_token_file"): "prometheus.bearerTokenFile"}
+    mounted.file = ConfigFile(
+        mounted.directory / "config.yaml",
+        Flags({"prometheus": {"bearer_token_file": token}}, bound),
+    )
+    token.write_text("secret", encoding="utf-8")
+    mounted.reload = Reload(mounted.file, mounted.file.load(), [mounted])
+    token.unlink()
+    mounted.write("mode: 'off'\n")
+    settings, told = mounted.look()
+    assert settings is None
+    assert isinstance(told[0], ConfigRefused)
+    assert mounted.look() == (None, []), "told once"
+    token.write_text("secret", encoding="utf-8")
+    settings, told = mounted.look()
+    assert settings is not None
+    assert told == [ConfigReloaded(mounted.now, ("mode",))]
+
+
 def test_what_was_refused_and_is_put_right_is_told_though_nothing_changes(
     mounted: Mounted,
 ) -> None:

@@ -40,6 +40,7 @@ def why(plan: Trial, override: Override = NONE, subject: Workload | None = None)
         (PINNED, Override(gogc_lowest=300)),
         (FALL, Override(pin_gogc=60)),
         (trial(change=moved("1000", "500")), Override(gogc_highest=300)),
+        (trial(change=moved("off", "60")), NONE),
         (DANGER, NONE),
         (DANGER, Override(gogc_lowest=80)),
         (LIMIT, NONE),
