@@ -113,7 +113,9 @@ def test_a_file_that_is_good_but_names_another_that_is_not_is_tried_until_it_is(
     mounted: Mounted, tmp_path: Path
 ) -> None:
     token = tmp_path / "token"
-    bound = {("prometheus", "bearer_token_file"): "prometheus.bearerTokenFile"}
+    bound: dict[tuple[str | int, ...], str] = {
+        ("prometheus", "bearer_token_file"): "--bearer-token-file"
+    }
     mounted.file = ConfigFile(
         mounted.directory / "config.yaml",
         Flags({"prometheus": {"bearer_token_file": token}}, bound),
