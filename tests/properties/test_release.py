@@ -1,6 +1,6 @@
 """A release brings back what stood there first, whatever gc-tuner did since."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -25,10 +25,11 @@ CHANGES = st.lists(st.fixed_dictionaries({}, optional=dict(VALUES)), max_size=8)
 TERMS = Terms(policy(), stopped=True)
 
 
-def cart(env: Env, *, ours: bool, live: bool) -> Workload:
-    owners = ("gc-tuner",) if ours else ()
+def cart(env: Env, *, ours: Collection[str], live: bool) -> Workload:
     entries = {
-        name: EnvEntry(text, owners=owners) for name, text in env.items() if text is not None
+        name: EnvEntry(text, owners=("gc-tuner",) if name in ours else ())
+        for name, text in env.items()
+        if text is not None
     }
     channel = LiveChannel("cart-gc", "7") if live else None
     return workload(containers=(container(env=entries),), live=channel)
@@ -55,6 +56,11 @@ def written(env: Env, wishes: Sequence[Env], last_known: bool) -> tuple[Env, Rec
     return env, of
 
 
+def touched_by(wishes: Sequence[Env]) -> Collection[str]:
+    """What has been written in gc-tuner's name, also where it is again what it was."""
+    return {name for wish in wishes for name in wish}
+
+
 def after(env: Env, change: Change | None) -> Env:
     moves = () if change is None else change.settings
     assert all(env[move.name] == move.before for move in moves)
@@ -66,13 +72,14 @@ def test_whatever_was_changed_the_first_entries_come_back(
     first: Env, wishes: list[Env], last_known: bool, live: bool
 ) -> None:
     env, of = written(first, wishes, last_known)
-    found = plan(cart(env, ours=True, live=live), of, NONE, TERMS, NOW)
+    touched = touched_by(wishes)
+    found = plan(cart(env, ours=touched, live=live), of, NONE, TERMS, NOW)
     assert isinstance(found, Plan)
     assert after(env, found.change) == first
     assert found.left == ()
     if found.record is not None:
         assert (found.record.applied, found.record.trial) == (None, None)
-        again = cart(first, ours=True, live=live)
+        again = cart(first, ours=touched, live=live)
         assert plan(again, found.record, NONE, TERMS, NOW) == Plan(again, None, (), None)
 
 
@@ -81,7 +88,7 @@ def test_what_others_have_set_since_is_never_written(
     first: Env, wishes: list[Env], theirs: Env
 ) -> None:
     env, of = written(first, wishes, last_known=True)
-    taken = cart(theirs, ours=False, live=False)
+    taken = cart(theirs, ours=(), live=False)
     entries = {
         name: replace(entry, owners=("helm",)) for name, entry in taken.containers[0].env.items()
     }
@@ -99,7 +106,7 @@ def test_a_release_on_record_as_a_change_leaves_nothing_applied(
     first: Env, wishes: list[Env]
 ) -> None:
     env, of = written(first, wishes, last_known=True)
-    found = plan(cart(env, ours=True, live=False), of, NONE, TERMS, NOW)
+    found = plan(cart(env, ours=touched_by(wishes), live=False), of, NONE, TERMS, NOW)
     assert isinstance(found, Plan)
     if found.change is not None:
         assert applied(of.applied, found.change, NOW) is None

@@ -87,8 +87,10 @@ def plan(
         terms: What else it depends on.
         now: Seconds since the Unix epoch.
     """
-    if record is None or not record.holds_values:
+    if record is None or record.blank:
         return _without_record(workload)
+    if not record.holds_values:
+        return Plan(workload, None, (), None)
     if workload.live is not None and workload.live.trouble:
         return Refusal(workload.key, workload.live.trouble)  # what stands in it is not seen
     settled = cut_short(record, workload, now, WHY)
