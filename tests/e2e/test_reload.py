@@ -117,6 +117,8 @@ def test_a_changed_config_map_is_in_force_without_a_restart_and_a_bad_one_is_not
 ) -> None:
     cluster, namespace = installed.cluster, installed.namespace
     installed.until("gc_tuner_config_last_reload_successful 1.0")
+    # A standby writes no Events.
+    installed.until('gc_tuner_leader{lease="gc-tuner"} 1.0')
 
     installed.configure(settings(cluster, namespace, mode="off", defaultProfile="critical"))
     installed.until('gc_tuner_config_reloads_total{result="applied"} 1.0')
