@@ -95,7 +95,7 @@ class _Seen:
         """
         if term == self.term:
             return self
-        return _Seen(kept=Kept(windows=self.kept.windows), override=self.override, term=term)
+        return _Seen(kept=Kept(windows=self.kept.windows), term=term)
 
 
 class Loop:
@@ -262,11 +262,13 @@ class Loop:
         return _sighted(assessed.assessment, resolved.first_seen)
 
     def _tell_orders(self, workload: Workload, override: Override, now: float) -> None:
-        """Tell of overrides that took the workload, or released it."""
+        """Tell of overrides that took the workload, or released it; only a leader is heard."""
         seen = self._seen[workload.key]
+        if seen.term is None:
+            return
         before, after = seen.override.entries, override.entries
         seen.override = override
-        if before != after and seen.term is not None:
+        if before != after:
             taken = tuple(name for name in after if name not in before)
             released = tuple(name for name in before if name not in after)
             self._tell(OverridesMoved(now, workload, override, taken, released))

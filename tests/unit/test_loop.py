@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from tests.examples import policy, reading, workload
 from tuner.errors import NotLeadingError, RefusedError
 from tuner.loop import RECORDS_PER_TICK, Loop
-from tuner.model.happening import Happening, TickEnded, WriteFailed
-from tuner.model.override import NONE, Resolved
+from tuner.model.happening import Happening, OverridesMoved, TickEnded, WriteFailed
+from tuner.model.override import NONE, Override, Resolved
 from tuner.model.policy import Policy
 from tuner.model.proposal import GogcMove
 from tuner.model.reading import ContainerKey, Readings
@@ -41,6 +41,7 @@ class Cluster:
     figures: dict[str, float] = field(default_factory=dict)
     """What is read, where it is not the usual."""
     on_save: Callable[[], None] = lambda: None
+    override: Override = NONE
 
     def key(self, number: int) -> WorkloadKey:
         return WorkloadKey("shop", Kind.DEPLOYMENT, f"cart-{number}")
@@ -85,7 +86,7 @@ class Cluster:
 
     def of(self, key: WorkloadKey, now: float, first_seen: Mapping[str, float]) -> Resolved:
         del key, now, first_seen
-        return Resolved(NONE, {})
+        return Resolved(self.override, {})
 
 
 @dataclass
@@ -192,6 +193,19 @@ def test_what_a_standby_thought_is_in_no_record_and_what_it_observed_counts() ->
     # It has its windows: nobody has to wait for the baseline once more.
     assert cluster.written == [cluster.key(1)]
     assert Reason.STANDBY not in {each.reason for each in cluster.known.values()}
+
+
+def test_orders_that_are_in_force_are_told_of_once_there_is_a_leader() -> None:
+    cluster, terms = Cluster(1), Terms()
+    cluster.override = Override(entries=("freeze",), frozen=True)
+    running = loop(cluster, leadership=terms)
+    running.tick(NOW)
+    assert not [each for each in cluster.told if isinstance(each, OverridesMoved)]
+    terms.of = {"shop": 1}
+    for tick in range(1, 3):
+        running.tick(NOW + TICK * tick)
+    (told,) = (each for each in cluster.told if isinstance(each, OverridesMoved))
+    assert told.taken == ("freeze",)
 
 
 def aimed_at(cluster: Cluster) -> float:
