@@ -124,7 +124,9 @@ class Installation:
 
     def record(self, name: str) -> dict[str, Any]:
         items = self.cluster.get("gctunings", "--namespace", self.subject.namespace)["items"]
-        found = {each["spec"]["targetRef"]["name"]: each.get("status", {}) for each in items}
+        found: dict[str, dict[str, Any]] = {
+            each["spec"]["targetRef"]["name"]: each.get("status", {}) for each in items
+        }
         return found.get(name, {})
 
     @staticmethod
