@@ -220,7 +220,8 @@ def test_from_install_to_uninstall(installation: Installation, tmp_path: Path) -
     # At work: a closed loop through the installed operator.
     it.until(lambda: it.judged(SERVICE) and it.judged(CART), 240, "the verdicts on both services")
     assert {it.env(name)["GOGC"] for name in (SERVICE, CART)} == {"200"}
-    assert it.record(SERVICE)["history"][0]["verdict"] in {"Confirmed", "NoEffect"}
+    verdict = it.record(SERVICE)["history"][0]["verdict"]
+    assert verdict in {"Confirmed", "NoEffect", "Inconclusive"}, "it has come to stay"
 
     # The operator upgraded: what reloads replaces no pods, anything else does; nothing is written
     # because of it.
