@@ -1,6 +1,7 @@
 """The composition root: settings in, a ready loop out. The only place that knows everyone."""
 
 import contextlib
+import math
 import os
 import socket
 import ssl
@@ -9,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -254,7 +255,8 @@ def open_cluster(
         leads, reach = None, _reach(settings)
         if elects:
             # Renewals go by a connection of their own: they must not queue behind other writes.
-            leases = stack.enter_context(closing(connect_cluster(reach)))
+            unlimited = replace(reach, requests_per_second=math.inf)
+            leases = stack.enter_context(closing(connect_cluster(unlimited)))
             leads = _leadership(leases, settings, log)
         fence = None if leads is None else leads.writing
         api = stack.enter_context(closing(connect_cluster(reach, fence)))
@@ -302,6 +304,8 @@ def _reach(settings: Settings) -> ClusterAccess:
         kubeconfig=kubernetes.kubeconfig,
         context=kubernetes.context,
         timeout_seconds=kubernetes.timeout,
+        requests_per_second=kubernetes.qps,
+        burst=kubernetes.burst,
     )
 
 

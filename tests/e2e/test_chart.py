@@ -222,7 +222,9 @@ def test_every_setting_can_be_given(helm: Helm, tmp_path: Path) -> None:
     config = {
         **defaults,
         "prometheus": {name: defaults["prometheus"][name] for name in ("selector", "metrics")},
-        "kubernetes": {name: defaults["kubernetes"][name] for name in ("timeout", "staleAfter")},
+        "kubernetes": {
+            name: defaults["kubernetes"][name] for name in ("timeout", "qps", "burst", "staleAfter")
+        },
     }
     settings = load(settings_file(helm.render({"config": config}), tmp_path))
     assert settings.model_copy(update={"prometheus": Settings().prometheus}) == Settings()

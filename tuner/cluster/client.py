@@ -7,6 +7,7 @@ are imported when a connection is made, so that the command line starts without 
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -38,9 +39,6 @@ JSON = "application/json"
 STRATEGIC_MERGE = "application/strategic-merge-patch+json"
 MERGE = "application/merge-patch+json"
 
-_REQUESTS_PER_SECOND = 200.0
-_BURST = 400
-"""A fleet seen for the first time is written in one go, and the API server has other clients."""
 _CONNECTIONS = 10
 _MESSAGE_LENGTH = 400
 
@@ -68,6 +66,10 @@ class ClusterAccess:
     """Context of the kubeconfig; None: its current one."""
     timeout_seconds: float = 10.0
     """Longest time to connect, and again to wait for the next bytes of an answer."""
+    requests_per_second: float = math.inf
+    """Mean rate that is not exceeded, watches aside."""
+    burst: int = 1
+    """Requests that may leave at once after a pause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,14 +123,14 @@ class Api:
     """Asks the API server. Safe to use from several threads."""
 
     def __init__(
-        self, client: ApiClient, timeout_seconds: float, fence: Fence | None = None
+        self, client: ApiClient, access: ClusterAccess, fence: Fence | None = None
     ) -> None:
         """Take a client that is configured; ``connect`` makes one."""
         self._client = client
-        self._timeout_seconds = timeout_seconds
+        self._timeout_seconds = access.timeout_seconds
         self._fence = fence
         self._throttle = Throttle(
-            _REQUESTS_PER_SECOND, _BURST, clock=time.monotonic, sleep=time.sleep
+            access.requests_per_second, access.burst, clock=time.monotonic, sleep=time.sleep
         )
 
     @property
@@ -233,7 +235,7 @@ def connect(access: ClusterAccess, fence: Fence | None = None) -> Api:
     configuration.keep_alive = True
     client = ApiClient(configuration)
     client.user_agent = "gc-tuner"
-    return Api(client, access.timeout_seconds, fence)
+    return Api(client, access, fence)
 
 
 def _configuration(access: ClusterAccess) -> Configuration:

@@ -115,6 +115,8 @@ class KubernetesSettings(Section):
     context: str | None = None
     namespaces: Names = ()
     timeout: Duration = 10.0
+    qps: Number = Field(default=200.0, gt=0)
+    burst: Count = Field(default=400, ge=1)
     stale_after: Duration = 120.0
 
 

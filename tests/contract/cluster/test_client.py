@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import socket
+import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -104,6 +106,18 @@ def test_no_answer_in_time(server: FakeApiServer, open_api: Callable[[float], Ap
     with pytest.raises(UnavailableError, match="get deployment shop/web: no answer in time"):
         open_api(0.2).ask(GET)
     assert len(server.asked("GET")) == 1
+
+
+def test_requests_over_the_burst_wait_their_turn(server: FakeApiServer, tmp_path: Path) -> None:
+    server.on("GET", WEB, json_reply({}))
+    access = ClusterAccess(
+        kubeconfig=kubeconfig(tmp_path / "k", server.url), requests_per_second=50.0, burst=2
+    )
+    with closing(connect(access)) as api:
+        began = time.monotonic()
+        for _ in range(5):
+            api.ask(GET)
+        assert time.monotonic() - began >= 3 / 50
 
 
 def test_half_an_answer_is_none(server: FakeApiServer, api: Api) -> None:
