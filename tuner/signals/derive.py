@@ -22,10 +22,6 @@ EFFECTIVE_LEAST = 1.0
 """Percent in effect at the least: Go accepts GOGC=0, and the loop works on the logarithm."""
 SHARE_LOWEST, SHARE_HIGHEST = 0.002, 0.95
 """Bounds of the GC share: the loop's error is a logit, infinite at 0 and 1."""
-THROTTLED_HIGHEST = 0.01
-"""Share of throttled quota periods up to which the kernel's and the runtime's CPU agree."""
-SHARE_CREDIBLE = 0.9
-"""GC share above which the kernel's figure is doubted: on a starved machine it passes 1."""
 
 REQUIRED = (
     Quantity.PODS,
@@ -217,14 +213,10 @@ def _share(reading: Mapping[Quantity, float], cost_seconds_per_byte: float) -> t
     if measured is None:
         estimated = cost_seconds_per_byte * reading[Quantity.MARKED_BYTES_PER_SECOND]
         return _bounded(estimated / reading[Quantity.CPU_CORES]), Source.ESTIMATED
-    share = measured / reading[Quantity.CPU_CORES]
-    busy = reading.get(Quantity.BUSY_CPU_CORES)
-    throttled = reading.get(Quantity.THROTTLED_RATIO, 0.0) > THROTTLED_HIGHEST
-    # The runtime counts the time that a marking thread waits for a core, the kernel does not: only
-    # with the runtime's own account of the whole do the parts of a starved process add up to one.
-    if busy and (throttled or share > SHARE_CREDIBLE):
-        share = measured / busy
-    return _bounded(share), Source.MEASURED
+    # The runtime counts the time that a marking thread waits for a core, the kernel does not: where
+    # cores are short, only the runtime's own account of the whole tells what part of it was GC.
+    whole = max(reading[Quantity.CPU_CORES], reading.get(Quantity.BUSY_CPU_CORES, 0.0))
+    return _bounded(measured / whole), Source.MEASURED
 
 
 def _bounded(share: float) -> float:

@@ -190,30 +190,24 @@ def test_without_gc_cpu_the_share_is_estimated_with_the_prior_and_marked_so() ->
 @pytest.mark.parametrize(
     ("figures", "share"),
     [
-        pytest.param({Quantity.THROTTLED_RATIO: 0.02}, 0.1, id="throttled"),
-        pytest.param({Quantity.THROTTLED_RATIO: 0.01}, 0.2, id="hardly throttled"),
-        pytest.param({}, 0.2, id="no quota"),
-        pytest.param({Quantity.GC_CPU_CORES: 1.2}, 0.6, id="more GC than CPU"),
-        pytest.param({Quantity.GC_CPU_CORES: 0.9}, 0.9, id="as much GC as can be believed"),
-        pytest.param({Quantity.GC_CPU_CORES: 3.0}, 0.95, id="bounded too"),
+        pytest.param({Quantity.BUSY_CPU_CORES: 2.0}, 0.1, id="threads wait for a core"),
+        pytest.param({Quantity.BUSY_CPU_CORES: 0.8}, 0.2, id="the kernel counts cgo too"),
+        pytest.param({Quantity.BUSY_CPU_CORES: 0.0}, 0.2, id="not counted in the window"),
+        pytest.param({}, 0.2, id="not exported"),
+        pytest.param(
+            {Quantity.BUSY_CPU_CORES: 2.0, Quantity.GC_CPU_CORES: 1.2}, 0.6, id="more GC than CPU"
+        ),
+        pytest.param(
+            {Quantity.BUSY_CPU_CORES: 2.0, Quantity.GC_CPU_CORES: 3.0}, 0.95, id="bounded"
+        ),
     ],
 )
-def test_a_starved_container_is_set_against_the_cpu_that_the_runtime_counts(
+def test_gc_is_set_against_all_that_the_runtime_counts_where_that_is_more(
     figures: Reading, share: float
 ) -> None:
-    seen = derived({**reading(busy_cpu_cores=2.0), **figures})
+    seen = derived({**reading(), **figures})
     assert seen.gc_share == pytest.approx(share)
     assert seen.gc_share_source is Source.MEASURED
-
-
-@pytest.mark.parametrize(
-    "figures", [reading(), reading(busy_cpu_cores=0.0)], ids=["not exported", "none in the window"]
-)
-def test_without_the_runtimes_own_count_a_starved_container_is_set_against_the_kernels(
-    figures: Reading,
-) -> None:
-    seen = derived({**figures, Quantity.THROTTLED_RATIO: 0.5})
-    assert seen.gc_share == pytest.approx(0.2)
 
 
 def test_an_estimated_gc_cost_is_never_set_against_the_runtimes_count() -> None:
