@@ -134,7 +134,7 @@ def test_the_next_step_waits_until_the_last_one_was_seen_and_judged(delay: float
         if written(stage) > before:
             assert shown == {float(last or 100)}, "a write before the last one is in force"
             values.append(stage.gogc())
-    assert values == ["200", "280"]
+    assert values == ["200", "400"]
     assert stage.verdicts() == [Verdict.CONFIRMED] * 2
 
 
@@ -144,7 +144,7 @@ def test_a_controller_that_is_started_anew_writes_nothing_twice(phase: Phase) ->
     stage.until_phase(phase)
     stage.world.restart()
     stage.run(TICKS_PER_HOUR)
-    assert [gogc_after(each.trial.change) for each in stage.changes()] == ["200", "280"]
+    assert [gogc_after(each.trial.change) for each in stage.changes()] == ["200", "400"]
     assert written(stage) == 2
     assert stage.verdicts() == [Verdict.CONFIRMED] * 2
 

@@ -76,7 +76,7 @@ def test_in_an_outage_nothing_is_written_nor_until_a_full_window_after(
     assert found.outage_seconds == pytest.approx(minutes * 60, abs=15)
     stage.run(200)
     assert stage.verdicts() == [Verdict.CONFIRMED, Verdict.CONFIRMED]
-    assert stage.gogc() == "280"
+    assert stage.gogc() == "400"
 
 
 def test_a_gap_in_the_samples_is_not_taken_for_a_figure() -> None:
@@ -219,7 +219,7 @@ def test_two_services_of_a_namespace_are_never_rolled_out_at_once() -> None:
     values = [
         workload.containers[0].literal(GOGC) for workload in stage.cluster.workloads().values()
     ]
-    assert values[:3] == ["280"] * 3
+    assert values[:3] == ["400"] * 3
     assert values[3] is not None, "memory safety got its turn"
 
 
@@ -235,7 +235,7 @@ def test_one_services_trouble_is_not_the_others() -> None:
     owned = replace(BUSY, name="owned", gogc="100")
     stage = Stage(BUSY, lame, owned)
     stage.run(300)
-    assert stage.gogc() == "280"
+    assert stage.gogc() == "400"
     assert stage.writes() == 2
 
 

@@ -62,7 +62,7 @@ def test_a_busy_service_is_tuned_in_predicted_steps_and_then_left_alone(service:
 def test_chance_changes_neither_the_value_nor_the_verdicts(seed: int) -> None:
     stage = Stage(BUSY, seed=seed)
     stage.run(300)
-    assert stage.gogc() == "280"
+    assert stage.gogc() == "400"
     assert stage.verdicts() == [Verdict.CONFIRMED, Verdict.CONFIRMED]
     decision = stage.decision()
     assert isinstance(decision, Hold)

@@ -85,10 +85,12 @@ def memory_ceiling(
         within_limit = _gogc(signals, profile.memory_set_point * limit, backstop)
     # Down to a margin under the ceiling, but only from above it: the gap is the deadband.
     lowers = signals.gomemlimit_bytes is None and within_limit < signals.gogc
+    enforced = backstop is not None and backstop <= usable - signals.unknown_bytes
     return Ceiling(
         budget_bytes=budget,
         budget_name=name,
         gogc=within_limit if lowers else rises_to,
+        enforced=enforced and not lowers,
         lowers=lowers,
         limit_gogc=within_limit,
         short=limit is not None and _short(signals, within_limit, law),
@@ -99,9 +101,17 @@ def memory_ceiling(
 
 def _gogc(signals: Signals, usable_bytes: float, backstop_bytes: float | None) -> float:
     mapped = usable_bytes - signals.unknown_bytes
-    if backstop_bytes is not None:
-        mapped = min(mapped, backstop_bytes)
-    goal = LIMIT_GOAL_RATIO * (mapped - signals.non_heap_bytes)
+    return gogc_within(signals, mapped if backstop_bytes is None else min(mapped, backstop_bytes))
+
+
+def gogc_within(signals: Signals, mapped_bytes: float) -> float:
+    """GOGC at which the heap goal fills memory as GOMEMLIMIT counts it, percent; can be negative.
+
+    Args:
+        signals: What is seen of the service now.
+        mapped_bytes: All that Go may map: such as a GOMEMLIMIT.
+    """
+    goal = LIMIT_GOAL_RATIO * (mapped_bytes - signals.non_heap_bytes)
     return 100 * (goal - signals.live_bytes) / max(signals.live_bytes + signals.stack_bytes, 1.0)
 
 

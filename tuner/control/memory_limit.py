@@ -48,7 +48,8 @@ class Correction:
 
     k: float = 1.0
     """Factor on the container limit, .85-1."""
-    integral: float = 0.0
+    integral: float | None = None
+    """None while the limit does not bind: memory that it does not make says nothing of it."""
     at: float | None = None
     """When it last stepped; None before its first step."""
 
@@ -98,9 +99,7 @@ def start(
         return Correction(at=at)
     usable = set_point * memory_limit_bytes
     mapped = signals.gomemlimit_bytes + UNKNOWN_MARGIN * signals.unknown_bytes
-    k = _clamped(mapped / usable)
-    measurement = signals.resident_bytes / memory_limit_bytes - set_point
-    return Correction(k, preset(GAINS, measurement, k - 1), at)
+    return Correction(_clamped(mapped / usable), at=at)
 
 
 def advance(
@@ -131,10 +130,13 @@ def advance(
         return correction
     if not binds(signals):
         offset = (correction.k - 1) * math.exp(-seconds / GAINS.integral_seconds)
-        measurement = signals.resident_bytes / memory_limit_bytes - set_point
-        return Correction(1 + offset, preset(GAINS, measurement, offset), at)
-    loop = TrackingPID(GAINS, integral=correction.integral)
-    asked = loop.ask(signals.resident_bytes / memory_limit_bytes - set_point, seconds)
+        return Correction(1 + offset, None, at)
+    error = signals.resident_bytes / memory_limit_bytes - set_point
+    integral = correction.integral
+    if integral is None:
+        integral = preset(GAINS, error, correction.k - 1)
+    loop = TrackingPID(GAINS, integral=integral)
+    asked = loop.ask(error, seconds)
     k = _clamped(1 + asked)
     loop.track(k - 1, asked, seconds)
     return Correction(k, loop.integral, at)

@@ -13,7 +13,7 @@ from tuner.model.override import NONE, Override
 from tuner.model.policy import ControlLaw, Profile
 from tuner.model.proposal import GogcMove, MemoryLimitMove, Proposal
 from tuner.model.reason import Reason
-from tuner.model.signals import CYCLES_FOR_A_SHARE, Signals
+from tuner.model.signals import CYCLES_FOR_A_SHARE, Signals, Source
 from tuner.model.tuning import Ceiling, Limit
 
 GOGC_LEAST = 25
@@ -179,6 +179,20 @@ def _safe(current: int, ceiling: Ceiling) -> int:
     return min(max(round_down(DANGER_MARGIN * ceiling.limit_gogc), GOGC_LEAST), current)
 
 
+def _allowed(signals: Signals, current: float, ceiling: Ceiling | None, law: ControlLaw) -> float:
+    """GOGC that memory allows, percent.
+
+    Below the ceiling GOGC binds, and the live heap can be measured by it. Where it is measured
+    anyway, and GOMEMLIMIT holds the heap at the ceiling, a GOGC above it does no harm: memory that
+    is given is used in full, also when the live heap shrinks.
+    """
+    if ceiling is None:
+        return math.inf
+    allowed = law.ceiling_margin * ceiling.gogc
+    free = ceiling.enforced and signals.live_source is Source.MEASURED
+    return math.inf if free and current < allowed else allowed
+
+
 def _low_select(
     signals: Signals, current: int, ceiling: Ceiling | None, terms: Terms
 ) -> tuple[int, Limit]:
@@ -188,8 +202,9 @@ def _low_select(
         signals.gc_share, profile.gc_share_target, signals.gogc_effective, law.alpha
     )
     target, limited_by = wanted, Limit.COST
-    if ceiling is not None and law.ceiling_margin * ceiling.gogc < target:
-        target, limited_by = law.ceiling_margin * ceiling.gogc, Limit.CEILING
+    allowed = _allowed(signals, current, ceiling, law)
+    if allowed < target:
+        target, limited_by = allowed, Limit.CEILING
     if ceiling is not None and ceiling.lowers and limited_by is Limit.CEILING:
         return min(max(round_down(target), GOGC_LEAST), current), limited_by
     if target > profile.gogc_highest:

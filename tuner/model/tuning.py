@@ -40,6 +40,8 @@ class Ceiling:
     """Which of them, for people: ``memory request`` or ``memory limit``."""
     gogc: float
     """GOGC at which the heap goal fills the budget, percent; can be negative."""
+    enforced: bool
+    """Whether GOMEMLIMIT holds the heap there, whatever GOGC is."""
     lowers: bool
     """Whether GOGC is taken down to it, rather than only kept from rising past it."""
     limit_gogc: float

@@ -15,7 +15,7 @@ from tuner.model.decision import Hold
 from tuner.model.override import Override
 from tuner.model.proposal import GogcMove, MemoryLimitMove, Proposal
 from tuner.model.reason import Reason
-from tuner.model.signals import Signals
+from tuner.model.signals import Signals, Source
 from tuner.model.tuning import Limit
 
 POLICY = policy()
@@ -183,12 +183,34 @@ def test_where_there_is_none_the_first_gomemlimit_is_asked_for_with_gogc() -> No
     assert answer.gogc.reason is Reason.GC_COST
 
 
+PINNED = Override(pin_memory_limit_bytes=700 * MIB)
+"""The ceiling is then .97 * (700 - 20) - 100 = 559.6 MiB over 100 MiB of live heap."""
+
+
 def test_the_ceiling_of_gogc_counts_the_gomemlimit_that_comes_with_it() -> None:
-    # .95 * (.97 * (700 - 20) - 100) = 531.6 MiB over 100 MiB of live heap.
-    pinned = Override(pin_memory_limit_bytes=700 * MIB)
-    answer = asked(signals(), ROOMY, override=pinned).gogc
+    derived = signals(live_source=Source.DERIVED)
+    answer = asked(derived, ROOMY, override=PINNED).gogc
     assert isinstance(answer, GogcMove)
+    # .95 of the ceiling.
     assert (answer.target_gogc, answer.limited_by) == (530, Limit.CEILING)
+
+
+def test_behind_a_gomemlimit_that_holds_the_heap_in_the_budget_gogc_passes_the_ceiling() -> None:
+    answer = asked(signals(gc_share=0.5), ROOMY, override=PINNED).gogc
+    assert isinstance(answer, GogcMove)
+    assert (answer.target_gogc, answer.limited_by) == (1600, Limit.BOUND)
+    assert answer.prediction.memory_peak_bytes == 710 * MIB
+    # As much as GOGC 559 saves, where GOMEMLIMIT stops the heap.
+    assert answer.prediction.cpu_saving_ratio == pytest.approx(
+        0.5 * (1 - (100 / 559.6) ** 1.05), abs=0.001
+    )
+
+
+def test_once_at_the_ceiling_gogc_stays() -> None:
+    at_it = signals(gc_share=0.5, gogc=540.0, gogc_effective=540.0)
+    answer = asked(at_it, ROOMY, override=PINNED).gogc
+    assert isinstance(answer, GogcMove)
+    assert (answer.target_gogc, answer.limited_by) == (540, Limit.CEILING)
 
 
 @pytest.mark.parametrize(

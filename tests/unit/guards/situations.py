@@ -41,6 +41,7 @@ def ceiling(**changes: Any) -> Ceiling:  # noqa: ANN401  # as situation
         budget_bytes=512 * MIB,
         budget_name="memory request",
         gogc=317.0,
+        enforced=False,
         lowers=False,
         limit_gogc=764.0,
         short=False,
