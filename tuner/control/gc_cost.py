@@ -8,9 +8,6 @@ is bumpless.
 """
 
 import math
-from typing import cast
-
-from simple_pid import PID
 
 LN_GOGC_HIGHEST = math.log(1e6)
 """Far above every bound of a profile; keeps the exponential finite."""
@@ -30,15 +27,9 @@ def gogc_for_share(share: float, target: float, gogc_effective: float, alpha: fl
         gogc_effective: GOGC in effect now, percent, above 0.
         alpha: Exponent of GC CPU over GOGC.
     """
-    loop = PID(
-        Kp=-1 / alpha,
-        setpoint=logit(target),
-        sample_time=None,
-        output_limits=(0, LN_GOGC_HIGHEST),
-        auto_mode=False,
-    )
-    loop.set_auto_mode(enabled=True, last_output=math.log(gogc_effective))
-    return math.exp(cast("float", loop(logit(share), dt=1.0)))
+    error = logit(share) - logit(target)
+    asked = math.log(gogc_effective) + error / alpha
+    return math.exp(min(max(asked, 0.0), LN_GOGC_HIGHEST))
 
 
 def share_at(share: float, gogc_effective: float, gogc: float, alpha: float) -> float:
