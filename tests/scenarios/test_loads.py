@@ -148,6 +148,4 @@ def test_a_large_heap_that_is_collected_twice_a_minute_is_tuned() -> None:
 def test_a_busy_minute_now_and_then_is_no_reason_for_another_gogc(minutes: int) -> None:
     stage = Stage(under(total(constant(2), burst(600, length=60, every=60 * minutes))))
     stage.run(3 * TICKS_PER_HOUR)
-    assert stage.gogc() is None
-    (backstop,) = stage.changes()
-    assert [each.name for each in backstop.trial.change.settings] == [GOMEMLIMIT]
+    assert not stage.changes()

@@ -194,7 +194,7 @@ CASES: Mapping[Reason, Case] = {
         # An off of the owner's: no backstop can be set, and the ceiling is passed.
         beside(SHORT, gomemlimit="off", live_bytes=constant(410e6))
     ),
-    Reason.MEMORY_LIMIT: Case(IDLE),
+    Reason.MEMORY_LIMIT: Case(beside(IDLE, live_bytes=constant(400e6))),
     Reason.DANGER: Case(SHORT),
     Reason.BARRIER: Case(
         beside(
@@ -260,7 +260,7 @@ CASES: Mapping[Reason, Case] = {
         )
     ),
     Reason.NOT_WORTH: Case(
-        beside(IDLE, cost_seconds_per_byte=1.15e-9, requests_per_second=constant(300))
+        beside(IDLE, cost_seconds_per_byte=1.2e-9, requests_per_second=constant(300))
     ),
     Reason.MEMORY_BOUND: Case(BUSY),
     Reason.MEMORY_SHORT: Case(SHORT),

@@ -196,6 +196,37 @@ def test_gomemlimit_goes_without_a_gogc_that_is_refused(
     assert answer.reason is Reason.MEMORY_LIMIT
 
 
+DANGER = "990 MiB are in use of the memory limit of 1024 MiB"
+FAR = Prediction(cpu_saving_ratio=0.0, memory_peak_bytes=690 * MIB)
+"""Grown by 30 %, it stays under a limit of 900 MiB."""
+
+
+def test_a_first_gomemlimit_that_the_heap_stays_far_from_is_not_worth_a_restart() -> None:
+    asked = proposal(HELD, memory_limit=BACKSTOP, prediction=FAR)
+    assert decide(asked, situation()) is HELD
+    answer = decide(replace(asked, gogc=move()), situation())
+    assert isinstance(answer, Proposal)
+    assert answer.memory_limit is BACKSTOP
+
+
+@pytest.mark.parametrize(
+    ("limit", "danger"),
+    [
+        pytest.param(MemoryLimitMove(None, 900, ordered=True), "", id="an order"),
+        pytest.param(MemoryLimitMove(1000.0 * MIB, 900), "", id="it follows the container's limit"),
+        pytest.param(BACKSTOP, DANGER, id="danger"),
+    ],
+)
+def test_any_other_gomemlimit_goes_however_far_the_heap_is(
+    limit: MemoryLimitMove, danger: str
+) -> None:
+    near = signals(gomemlimit_bytes=limit.current_bytes)
+    asked = proposal(HELD, memory_limit=limit, prediction=FAR, danger=danger)
+    answer = decide(asked, situation(windows=(near,) * 5))
+    assert isinstance(answer, Proposal)
+    assert answer.memory_limit is limit
+
+
 def test_a_gomemlimit_that_was_part_of_a_harmful_change_stays_away_unless_memory_is_in_danger() -> (
     None
 ):
@@ -314,7 +345,6 @@ def test_a_fall_of_gomemlimit_does_not_wait_for_gogc() -> None:
     assert decide(asked, situation(windows=windows)) == asked
 
 
-DANGER = "990 MiB are in use of the memory limit of 1024 MiB"
 FALL = move(
     30, limited_by=Limit.DANGER, prediction=Prediction(cpu_saving_ratio=-0.4, memory_peak_bytes=1)
 )
