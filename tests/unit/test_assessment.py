@@ -274,12 +274,14 @@ def test_few_cycles_are_averaged_for_the_loops_and_not_for_the_trial() -> None:
 def test_a_service_at_its_target_gets_its_gomemlimit_alone() -> None:
     calm = source(readings={"app": reading(gc_cpu_cores=0.04)})
     before = (believed(at=NOW - 60 * each, gc_share=0.04) for each in range(5, 0, -1))
-    answer = assessed(kept=Kept(Windows(SETTING, tuple(before))), said=calm)
+    small = container(memory_limit_bytes=300 * MIB, memory_request_bytes=300 * MIB)
+    of = workload(containers=(small,))
+    answer = assessed(of, kept=Kept(Windows(SETTING, tuple(before))), said=calm)
     plan = planned(answer)
-    assert plan.change == Change("app", (backstop("3675MiB"),))
+    assert plan.change == Change("app", (backstop("259MiB"),))
     assert (plan.reason, plan.prediction.cpu_saving_ratio) == (Reason.MEMORY_LIMIT, 0.0)
     assert answer.assessment.record.recommended is not None
-    assert answer.assessment.record.recommended.memory_limit == "3675MiB"
+    assert answer.assessment.record.recommended.memory_limit == "259MiB"
 
 
 def test_since_when_gomemlimit_is_asked_for_is_kept_until_it_is_another() -> None:
@@ -425,8 +427,8 @@ def test_a_pinned_gomemlimit_goes_with_the_loops_gogc() -> None:
 
 def test_peoples_profile_and_set_points_are_the_loops() -> None:
     aims = Override(entries=("sale",), gc_share_target=0.2)
-    answer = assessed(override=aims)
-    assert planned(answer).change == Change("app", (backstop("3675MiB"),))
+    hold = held(assessed(override=aims))
+    assert (hold.reason, "target 20.0%" in hold.detail) == (Reason.AT_TARGET, True)
     assert held(assessed(override=Override(profile="gold"))).reason is Reason.ANNOTATION_INVALID
 
 
