@@ -204,7 +204,7 @@ def _api_server_stopped(lanes: Sequence[Lane]) -> Iterator[None]:
     for lane in lanes:
         lane.order()  # a write may be on its way just then
     server = lanes[0].cluster.control_plane.apiserver
-    server.kill()
+    server.stop()  # killed, it might not log what it did last
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.stage import SERVICE, tenant
@@ -17,7 +18,6 @@ from tuner.model.workload import GOGC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from datetime import datetime
     from pathlib import Path
 
     from tests.e2e.stage import Tenant
@@ -185,10 +185,12 @@ class Lane:
         name = service or next(self._turns)
         now = self._pins.get(name, PINS[1])
         self._pins[name] = PINS[0] if now == PINS[1] else PINS[1]
-        return Order(name, self._pins[name], self.lay_down())
+        at = datetime.now(tz=UTC)  # it may be obeyed before kubectl has come back
+        self.lay_down()
+        return Order(name, self._pins[name], at)
 
-    def lay_down(self) -> datetime:
-        """Write the overrides as they are now to be, and return when."""
+    def lay_down(self) -> None:
+        """Write the overrides as they are now to be."""
         number = next(self._numbers)
         entries = [
             f"  - name: order-{number}-{name}\n"
@@ -197,7 +199,7 @@ class Lane:
             "    reason: something to write\n"
             for name, gogc in self._pins.items()
         ]
-        return self.tenant.order("overrides:\n" + "".join(entries))
+        self.tenant.order("overrides:\n" + "".join(entries))
 
     def wait_calm(self) -> None:
         """Wait until somebody leads, others stand by, and the next service is at its pin.
