@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from tests.e2e.testbed.proxy import FaultProxy
     from tests.faults.account import MountedAccount
 
-INTERVAL_SECONDS = 2.0
+INTERVAL_SECONDS = 3.0
 RATE_WINDOW_SECONDS = 8.0
 # Seconds where production has minutes, with its ratios; leader election is as in production.
-SETTINGS: Mapping[str, Any] = {
-    "interval": "2s",
+_SETTINGS: Mapping[str, Any] = {
+    "interval": "3s",
     "rateWindow": "8s",
     "warmUp": "4s",
     "staleAfter": "8s",
-    "prometheus": {"timeout": "2s"},
-    "kubernetes": {"timeout": "2s", "staleAfter": "30s"},
     "trial": {"windows": 2, "requests": 50, "settleCycles": 2, "patience": 6},
-    "guards": {"rolloutsInNamespace": 3},
+    "guards": {"rolloutsInNamespace": 2},
     "leaderElection": {"leaseDuration": "15s", "renewDeadline": "10s", "retryPeriod": "2s"},
 }
-PINS = (120, 180)
+_PROMETHEUS: Mapping[str, Any] = {"timeout": "2s"}
+_KUBERNETES: Mapping[str, Any] = {"timeout": "2s", "staleAfter": "30s"}
+PINS = (80, 120)
 """Each order pins a service to the one that it is not at: there is always something to write."""
-_RATE = 20
+_RATE = 12
 _POLL_SECONDS = 0.2
 _CALM_SECONDS = 150.0
 _LAST_TICK = "gc_tuner_last_tick_timestamp_seconds "
@@ -217,7 +217,7 @@ class Lane:
             return found.get("reason") == "at_pin" and "trial" not in found
 
         words = f"{name} of lane {self.name} at its pin"
-        wait_for(at_pin, _CALM_SECONDS, words, interval_seconds=1.0)
+        wait_for(at_pin, _CALM_SECONDS, words, interval_seconds=2.0)
 
     def decided(self, since: float) -> bool:
         """Whether a leader has ended a tick on figures that began since, seconds of the epoch."""
@@ -271,6 +271,22 @@ def _decides(operator: Operator, since: float) -> bool:
     at = next((float(each.split()[-1]) for each in lines if each.startswith(_LAST_TICK)), 0.0)
     leads = f'gc_tuner_leader{{lease="{LEASE}"}} 1.0' in lines
     return leads and at >= since and "gc_tuner_source_up 1.0" in lines
+
+
+def settings(tenants: Sequence[Tenant], **kubernetes: Any) -> Mapping[str, Any]:  # noqa: ANN401
+    """Return the settings of a replica that looks after some tenants and sees no others.
+
+    Args:
+        tenants: its own.
+        kubernetes: further settings of that section.
+    """
+    namespaces = [each.namespace for each in tenants]
+    selector = f'namespace=~"{"|".join(namespaces)}"'
+    return {
+        **_SETTINGS,
+        "prometheus": {**_PROMETHEUS, "selector": selector},
+        "kubernetes": {**_KUBERNETES, "namespaces": namespaces, **kubernetes},
+    }
 
 
 def services(cluster: Cluster, name: str, number: int) -> Tenant:

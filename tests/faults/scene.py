@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.e2e.stage import deployed
 from tests.e2e.testbed.operator import grant
 from tests.e2e.testbed.proxy import FaultProxy
 from tests.faults.account import MountedAccount
 from tests.faults.catalogue import Place
-from tests.faults.lane import SETTINGS, AuditLog, Lane, Replica, services
+from tests.faults.lane import AuditLog, Lane, Replica, services, settings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from tests.e2e.stage import Tenant
     from tests.e2e.testbed.cluster import Cluster
+    from tests.e2e.testbed.operator import Operator
 
 _PAIR = ("gc-tuner", "gc-tuner-b")
-_THREE = (*_PAIR, "gc-tuner-c")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Scene:
 
 @contextlib.contextmanager
 def set_scene(
-    cluster: Cluster, places: Collection[Place], *, kill_lanes: int = 0, number: int = 3
+    cluster: Cluster, places: Collection[Place], *, kill_lanes: int = 0, number: int = 2
 ) -> Iterator[Scene]:
     """Deploy the services and start the replicas of some lanes, and end them.
 
@@ -61,7 +61,7 @@ def set_scene(
     with deployed(tenants), contextlib.ExitStack() as stack:
         builder = _Builder(cluster, AuditLog(cluster.audit_log), stack, tenants)
         lanes: dict[Place, Lane] = {each: builder.lane(each) for each in own}
-        killed = [builder.plain(f"kills {each}", _THREE) for each in numbers]
+        killed = [builder.plain(f"kills {each}") for each in numbers]
         processes = [
             operator.process for lane in (*lanes.values(), *killed) for operator in lane.operators
         ]
@@ -93,11 +93,14 @@ class _Builder:
             case _:
                 return self._with_a_doomed_namespace(name)
 
-    def plain(self, name: str, accounts: Sequence[str]) -> Lane:
+    def plain(self, name: str) -> Lane:
         """Make a lane with nothing in between."""
+        return self._made(name, [Replica(self._operator(name, each)) for each in _PAIR])
+
+    def _operator(self, name: str, account: str, **options: Any) -> Operator:  # noqa: ANN401
+        """As of `prepare_operator`; it sees the services of its own namespace alone."""
         tenant = self.tenants[name]
-        replicas = [Replica(tenant.operator(settings=SETTINGS, account=each)) for each in accounts]
-        return self._made(name, replicas)
+        return tenant.operator(settings=settings([tenant]), account=account, **options)
 
     def _made(self, name: str, replicas: Sequence[Replica], beside: Sequence[Tenant] = ()) -> Lane:
         return Lane(name, self.tenants[name], replicas, self.audit, beside)
@@ -105,22 +108,17 @@ class _Builder:
     def _behind_api(self, name: str, account: str) -> Replica:
         authority = self.cluster.control_plane.authority.certificate
         proxy = self.stack.enter_context(FaultProxy(self.cluster.api_url, authority))
-        operator = self.tenants[name].operator(
-            settings=SETTINGS, account=account, api_url=proxy.url
-        )
-        return Replica(operator, api=proxy)
+        return Replica(self._operator(name, account, api_url=proxy.url), api=proxy)
 
     def _behind_prometheus(self, name: str, account: str) -> Replica:
         proxy = self.stack.enter_context(FaultProxy(self.cluster.prometheus_url))
-        operator = self.tenants[name].operator(
-            settings=SETTINGS, account=account, prometheus_url=proxy.url
-        )
+        operator = self._operator(name, account, prometheus_url=proxy.url)
         return Replica(operator, prometheus=proxy)
 
     def _as_pod(self, name: str, account: str) -> Replica:
         tenant = self.tenants[name]
-        kubernetes = {**SETTINGS["kubernetes"], "kubeconfig": None}
-        operator = tenant.operator(settings={**SETTINGS, "kubernetes": kubernetes}, account=account)
+        in_pod = settings([tenant], kubeconfig=None)
+        operator = tenant.operator(settings=in_pod, account=account)
         folder = operator.config.parent / "account"
         mounted = MountedAccount(self.cluster, tenant.namespace, account, folder)
         mounted.rotate()
@@ -128,10 +126,8 @@ class _Builder:
 
     def _with_a_doomed_namespace(self, name: str) -> Lane:
         tenant, doomed = self.tenants[name], self.tenants["doomed"]
-        namespaces = [tenant.namespace, doomed.namespace]
-        kubernetes = {**SETTINGS["kubernetes"], "namespaces": namespaces}
-        settings = {**SETTINGS, "kubernetes": kubernetes}
-        replicas = [Replica(tenant.operator(settings=settings, account=each)) for each in _PAIR]
+        both = settings([tenant, doomed])
+        replicas = [Replica(tenant.operator(settings=both, account=each)) for each in _PAIR]
         for each in _PAIR:
             # Rights in a namespace go with it; those of the chart's ClusterRole do not.
             grant(self.cluster, tenant.namespace, each, everywhere=True)
