@@ -77,6 +77,7 @@ def run(fault: Fault, lanes: Sequence[Lane], *, calm: bool = True) -> Result:
         What came of it; what went wrong with that, too.
     """
     result = Result(name=fault.name)
+    before = {lane.name: lane.judgement() for lane in lanes}
     try:
         for lane in lanes:
             lane.revive()
@@ -85,11 +86,14 @@ def run(fault: Fault, lanes: Sequence[Lane], *, calm: bool = True) -> Result:
         _run(fault, lanes, result)
     except Exception as error:  # noqa: BLE001 - the faults that follow are run all the same
         result.missed.append(f"{type(error).__name__}: {error}")
+    for lane in lanes:
+        judged, known = lane.judgement(), before[lane.name]
+        result.wrong += judged.wrong[len(known.wrong) :]
+        result.second_writers += judged.second_writers[len(known.second_writers) :]
     return result
 
 
 def _run(fault: Fault, lanes: Sequence[Lane], result: Result) -> None:
-    before = {lane.name: lane.judgement() for lane in lanes}
     leaders = {lane.name: lane.leader() for lane in lanes}
     orders: dict[str, Order] = {}
     with fault.inflict(lanes) as service:
@@ -100,7 +104,7 @@ def _run(fault: Fault, lanes: Sequence[Lane], result: Result) -> None:
             than = [] if fault.anyone else [*leaders.values()]
             result.taken_over = _taken_over(fault, lanes, than, began)
         time.sleep(max(0.0, began + fault.seconds - time.time()))
-    ended = time.time()
+    ended = time.time() if fault.seconds else began
     result.seconds = ended - began
     result.decided = _once(lanes, lambda lane: lane.decided(ended), "decisions", ended)
     if fault.ordered_after:
@@ -109,13 +113,9 @@ def _run(fault: Fault, lanes: Sequence[Lane], result: Result) -> None:
     writes = [_first(lane, orders) for lane in lanes]
     result.written = max(each.at.timestamp() for each in writes) - ended
     for lane in lanes:
-        judged, known = lane.judgement(), before[lane.name]
-        result.wrong += judged.wrong[len(known.wrong) :]
-        result.second_writers += judged.second_writers[len(known.second_writers) :]
         result.missed += [f"not in the log: {each}" for each in lane.unseen()]
         if fault.blind:
-            changes = judged.changes[len(known.changes) :]
-            result.missed += too_early(changes, began, ended)
+            result.missed += too_early(lane.judgement().changes, began, ended)
     result.missed += too_late(fault, result)
 
 
