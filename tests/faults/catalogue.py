@@ -409,7 +409,7 @@ FAULTS: Sequence[Fault] = (
     # Replicas
     Fault(
         name="leader killed",
-        place=Place.PROMETHEUS,
+        place=Place.POD,
         seconds=0.0,
         inflict=_killed,
         allowed_seconds=_AFTER_TAKE_OVER,
@@ -417,14 +417,14 @@ FAULTS: Sequence[Fault] = (
     ),
     Fault(
         name="leader frozen, then continued",
-        place=Place.PROMETHEUS,
+        place=Place.POD,
         seconds=_SHORT,
         inflict=_frozen,
         takes_over_seconds=TAKE_OVER_SECONDS,
     ),
     Fault(
         name="Lease deleted",
-        place=Place.PROMETHEUS,
+        place=Place.POD,
         seconds=0.0,
         inflict=_lease_deleted,
         allowed_seconds=_AFTER_TAKE_OVER + LEASE_SECONDS,
