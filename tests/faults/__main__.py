@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PAGE = REPOSITORY / "docs" / "reliability.md"
 _KILLS = 50
-_KILL_LANES = 2
+_KILL_LANES = 3
 
 
 def _say(text: str) -> None:

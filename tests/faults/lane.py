@@ -201,13 +201,21 @@ class Lane:
         ]
         self.tenant.order("overrides:\n" + "".join(entries))
 
+    def wait_ready(self) -> None:
+        """Wait until all replicas have seen the cluster.
+
+        Raises:
+            TimeoutError: one does not.
+        """
+        self.wait(lambda: all(each.ready() for each in self.operators), 60, "all replicas ready")
+
     def wait_calm(self) -> None:
         """Wait until somebody leads, others stand by, and the next service is at its pin.
 
         Raises:
             TimeoutError: it does not come to that.
         """
-        self.wait(lambda: all(each.ready() for each in self.operators), 60, "all replicas ready")
+        self.wait_ready()
         self.leader()
         name = next(self._turns)
         self._turns = itertools.chain([name], self._turns)

@@ -195,7 +195,7 @@ def kill_leaders(lane: Lane, number: int, said: Callable[[str], None]) -> Kills:
     """Kill whoever leads, again and again, each time a little later after an order.
 
     Args:
-        lane: of three replicas, so that another one is ready while the killed one comes back.
+        lane: of two replicas; the one that was killed is waited for.
         number: of kills.
         said: told of each.
     """
@@ -203,6 +203,7 @@ def kill_leaders(lane: Lane, number: int, said: Callable[[str], None]) -> Kills:
     try:
         lane.wait_calm()
         for turn in range(number):
+            lane.wait_ready()
             leader = lane.leader()
             lane.order()
             # Before the tick that takes it up, in the midst of it, and after.

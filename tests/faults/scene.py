@@ -46,7 +46,7 @@ def set_scene(
         cluster: where.
         places: which of them; that of faults in what all share needs none of its own.
         kill_lanes: how many on which leaders are killed.
-        number: of services on each lane.
+        number: of services on each lane but those for kills, which have one.
 
     Raises:
         TimeoutError: a service did not become ready.
@@ -55,7 +55,7 @@ def set_scene(
     own = [each for each in Place if each in places and each is not Place.ALL]
     tenants = {each.name.lower(): services(cluster, each.name.lower(), number) for each in own}
     numbers = range(1, kill_lanes + 1)
-    tenants |= {f"kills {each}": services(cluster, f"kills-{each}", number) for each in numbers}
+    tenants |= {f"kills {each}": services(cluster, f"kills-{each}", 1) for each in numbers}
     if Place.OBJECTS in own:
         tenants["doomed"] = services(cluster, "doomed", 1)
     with deployed(tenants), contextlib.ExitStack() as stack:
