@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults-simulated lint format schema e2e e2e-full bench bench-quick bench-plant cluster lock clean
+.PHONY: help demo test faults faults-simulated lint format schema e2e e2e-full bench bench-quick bench-plant cluster lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -26,6 +26,9 @@ test: $(STAMP) ## Unit, property, scenario and contract tests
 
 faults-simulated: $(STAMP) ## Three simulated days of faults, 24 hours each (4 min); make test runs four hours of each
 	@$(BIN)/pytest tests/scenarios/test_faults.py --day
+
+faults: $(STAMP) ## Faults on the real parts, for docs/reliability.md (half an hour; FAULT="a name" for one)
+	@$(BIN)/python -m tests.faults $(if $(FAULT),"$(FAULT)")
 
 lint: $(STAMP) ## Format check, lint, types and import contracts
 	@$(BIN)/ruff format --check .

@@ -130,6 +130,8 @@ def assess(
         kept = replace(kept, windows=_observed_windows(kept.windows, workload, seen, policy))
         signals = pooled(kept.windows.signals, seen, policy.timing, policy.trial)
         subject = replace(subject, signals=signals)
+    elif source.readings is not None:  # else it is the source that has to be steady again
+        kept = replace(kept, windows=kept.windows.broken_off())
     ended = None
     if record is not None:
         view = View(
@@ -363,6 +365,7 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
         signals=signals,
         record=given.record,
         windows=kept.windows.signals,
+        seen_seconds=now - (now if kept.windows.since is None else kept.windows.since),
         source_steady_seconds=given.source.steady_seconds,
         profile=profile,
         policy=policy,

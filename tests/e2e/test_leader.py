@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.stage import SERVICE, deployed, tenant
 from tests.e2e.testbed.audit import WRITING_VERBS
 from tests.e2e.testbed.operator import LEASE
-from tests.e2e.testbed.proxy import ApiProxy, Passage
+from tests.e2e.testbed.proxy import FaultProxy, Passage
 from tuner.cluster import ClusterAccess, LeaseObject, connect
 from tuner.errors import ConflictError
 
@@ -200,7 +200,7 @@ def test_told_to_stop_it_ends_within_5_s_though_the_api_server_hangs(led: Tenant
         return Passage.FORWARD
 
     with (
-        ApiProxy(cluster.api_url, cluster.control_plane.authority.certificate) as proxy,
+        FaultProxy(cluster.api_url, cluster.control_plane.authority.certificate) as proxy,
         contextlib.ExitStack() as stack,
     ):
         proxy.ask(hang)

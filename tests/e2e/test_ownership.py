@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from tests.e2e.stage import SERVICE
-from tests.e2e.testbed.proxy import ApiProxy, Passage
+from tests.e2e.testbed.proxy import FaultProxy, Passage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ def test_a_change_between_read_and_write_is_refused_read_again_and_not_lost(
             contested.patch({"metadata": {"annotations": {"example.com/team": "blue"}}})
         return Passage.FORWARD
 
-    with ApiProxy(cluster.api_url, cluster.control_plane.authority.certificate) as proxy:
+    with FaultProxy(cluster.api_url, cluster.control_plane.authority.certificate) as proxy:
         proxy.ask(interfere)
         with contested.operated(api_url=proxy.url) as operator:
             cluster.wait_for(lambda: "GOGC" in contested.env(), 90, "the change")

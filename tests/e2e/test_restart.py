@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from tests.e2e.stage import SERVICE
-from tests.e2e.testbed.proxy import ApiProxy, Passage
+from tests.e2e.testbed.proxy import FaultProxy, Passage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ def _killed_at_patch(subject: Tenant, passage: Passage) -> Operator:
             return passage
         return Passage.FORWARD
 
-    with ApiProxy(cluster.api_url, cluster.control_plane.authority.certificate) as proxy:
+    with FaultProxy(cluster.api_url, cluster.control_plane.authority.certificate) as proxy:
         proxy.ask(strike)
         operator = subject.operator(api_url=proxy.url, settings=ONE_STEP)
         operator.process.start()

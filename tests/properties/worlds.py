@@ -535,4 +535,4 @@ def seen(workload: Workload, reading: Reading, policy: Policy, now: float) -> Wi
         newest.go_version,
         newest.pods,
     )
-    return Windows(setting, known)
+    return Windows(setting, known, since=known[0].at)

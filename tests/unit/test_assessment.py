@@ -34,7 +34,8 @@ POLICY = policy()
 ROOMY = container(memory_request_bytes=2048 * MIB, memory_limit_bytes=4096 * MIB)
 CALM = workload(containers=(ROOMY,))
 SETTING = ("u", "digest", "app", 100.0, None, None, 2)
-WATCHED = Kept(Windows(SETTING, tuple(believed(at=NOW - 60 * each) for each in range(5, 0, -1))))
+SEEN = tuple(believed(at=NOW - 60 * each) for each in range(5, 0, -1))
+WATCHED = Kept(Windows(SETTING, SEEN, since=NOW - 300))
 """The five rate windows before this one."""
 BACK = trial(change=moved("200", None), reason=Reason.ROLLBACK, baseline=None)
 APPLIED = applied_gogc("200", at=NOW - 100)
@@ -117,6 +118,18 @@ def test_a_guard_that_refuses_leaves_the_recommendation() -> None:
     assert held(answer).reason is Reason.COLLECTING_BASELINE
     assert answer.assessment.proposal is not None
     assert answer.assessment.record.recommended is not None
+
+
+@pytest.mark.parametrize("readings", [{}, {"app": reading(cpu_cores=math.nan)}])
+def test_after_a_break_in_its_figures_nothing_is_written_before_a_full_window_of_them(
+    readings: dict[str, Any],
+) -> None:
+    kept = assessed(said=source(readings=readings)).kept
+    for seconds in (15.0, 30.0, 45.0, 60.0):
+        answer = assessed(kept=kept, said=source(at=NOW + seconds))
+        assert held(answer).reason is Reason.COLLECTING_BASELINE
+        kept = answer.kept
+    assert planned(assessed(kept=kept, said=source(at=NOW + 75.0))).reason is Reason.GC_COST
 
 
 @pytest.mark.parametrize(
@@ -261,7 +274,7 @@ def test_few_cycles_are_averaged_for_the_loops_and_not_for_the_trial() -> None:
         for each, share in zip(range(5, 0, -1), (0.1, 0.3, 0.1, 0.3, 0.1), strict=True)
     )
     few = source(readings={"app": reading(gc_cpu_cores=0.3, gc_cycles_per_second=4 / 60)})
-    answer = assessed(kept=Kept(Windows(SETTING, tuple(before))), said=few)
+    answer = assessed(kept=Kept(Windows(SETTING, tuple(before), since=NOW - 300)), said=few)
     assert answer.assessment.record.observed is not None
     assert answer.assessment.record.observed.gc_share == pytest.approx(0.22)
     assert planned(answer).change.of(GOGC) is not None
@@ -276,7 +289,8 @@ def test_a_service_at_its_target_gets_its_gomemlimit_alone() -> None:
     before = (believed(at=NOW - 60 * each, gc_share=0.04) for each in range(5, 0, -1))
     small = container(memory_limit_bytes=300 * MIB, memory_request_bytes=300 * MIB)
     of = workload(containers=(small,))
-    answer = assessed(of, kept=Kept(Windows(SETTING, tuple(before))), said=calm)
+    kept = Kept(Windows(SETTING, tuple(before), since=NOW - 300))
+    answer = assessed(of, kept=kept, said=calm)
     plan = planned(answer)
     assert plan.change == Change("app", (backstop("259MiB"),))
     assert (plan.reason, plan.prediction.cpu_saving_ratio) == (Reason.MEMORY_LIMIT, 0.0)

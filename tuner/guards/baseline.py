@@ -6,12 +6,22 @@ from tuner.model.reason import Reason
 
 
 def baseline(situation: Situation) -> Hold | None:
-    """Refuse until enough rate windows were observed at the present setting."""
+    """Refuse until enough rate windows were observed at the present setting.
+
+    After a break in the workload's figures they count again, once there have been some for one.
+    """
     needed = situation.policy.trial.windows
     observed = len(situation.windows)
     if observed < needed:
         return Hold(
             Reason.COLLECTING_BASELINE,
             f"{observed} of {needed} rate windows observed at this setting",
+        )
+    window = situation.policy.timing.rate_window_seconds
+    if situation.seen_seconds < window:
+        return Hold(
+            Reason.COLLECTING_BASELINE,
+            f"there have been figures for {situation.seen_seconds:.0f} s without a break, "
+            f"one rate window of {window:g} s is needed",
         )
     return None

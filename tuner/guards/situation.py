@@ -27,6 +27,8 @@ class Situation:
     """As it stands after the trial's progress on this tick."""
     windows: tuple[Signals, ...]
     """Rate windows observed at the present setting, oldest first."""
+    seen_seconds: float
+    """How long there have been figures of it without a break."""
     source_steady_seconds: float
     """How long the metrics source has answered without a break."""
     profile: Profile

@@ -20,9 +20,15 @@ class Windows:
     setting: tuple[object, ...] = ()
     """What has to stay the same for two windows to be comparable."""
     signals: tuple[Signals, ...] = ()
+    since: float | None = None
+    """Since when there have been figures without a break; None: there are none now."""
 
     def __len__(self) -> int:
         return len(self.signals)
+
+    def broken_off(self) -> "Windows":
+        """The same where there are no figures that may be believed."""
+        return replace(self, since=None)
 
 
 def observe(
@@ -41,15 +47,17 @@ def observe(
     """
     setting = (*setting, signals.pods)
     set_back = bool(windows.signals) and signals.at < windows.signals[-1].at
+    since = signals.at if windows.since is None or set_back else windows.since
+    windows = replace(windows, since=since)
     if setting != windows.setting or signals.pods_young or set_back:
-        windows = Windows(setting)
+        windows = Windows(setting, since=since)
     if signals.pods_young:
         return windows
     if windows.signals:
         passed = signals.at - windows.signals[-1].at
         if passed < ALMOST * rate_window_seconds:
             return windows
-    return Windows(setting, (*windows.signals, signals)[-keep:])
+    return Windows(setting, (*windows.signals, signals)[-keep:], since)
 
 
 def pooled(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
 READING_VERBS = frozenset({"get", "list", "watch"})
@@ -31,6 +32,8 @@ class AuditEvent:
         name: empty for lists, and for creations.
         code: HTTP status of the answer.
         uri: path and query; `fieldManager` is in the latter.
+        sent: body of the request; None where the audit policy keeps none.
+        answered: body of the answer; None where the audit policy keeps none.
     """
 
     at: datetime
@@ -43,6 +46,29 @@ class AuditEvent:
     name: str
     code: int
     uri: str
+    sent: Mapping[str, Any] | None = field(default=None, repr=False)
+    answered: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+class AuditTail:
+    """The log from where it was last read."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin at the beginning.
+
+        Args:
+            path: the log, JSON lines.
+        """
+        self._path = path
+        self._offset = 0
+
+    def read(self) -> list[AuditEvent]:
+        """Return what was answered since the last time, in the log's order."""
+        with self._path.open("rb") as log:
+            log.seek(self._offset)
+            lines = list(_whole(log))
+        self._offset += sum(map(len, lines))
+        return list(_events(lines))
 
 
 def read_audit_log(
@@ -64,28 +90,30 @@ def read_audit_log(
         resource: only of this plural resource name.
         since: only those that arrived at or after this time.
     """
-    events = [
-        event
-        for event in _events(path)
-        if (user is None or event.user == user)
-        and (verbs is None or event.verb in verbs)
-        and (resource is None or event.resource == resource)
-        and (since is None or event.at >= since)
-    ]
+    with path.open("rb") as log:
+        events = [
+            event
+            for event in _events(_whole(log))
+            if (user is None or event.user == user)
+            and (verbs is None or event.verb in verbs)
+            and (resource is None or event.resource == resource)
+            and (since is None or event.at >= since)
+        ]
     return sorted(events, key=lambda event: event.at)
 
 
-def _events(path: Path) -> Iterator[AuditEvent]:
-    with path.open() as lines:
-        for line in lines:
-            if not line.endswith("\n"):
-                return  # being written
-            entry = json.loads(line)
-            # A watch is logged when it begins and again when it ends.
-            if entry["stage"] == (
-                "ResponseComplete" if entry["verb"] == "watch" else "ResponseStarted"
-            ):
-                continue
+def _whole(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines up to the one that is being written."""
+    return takewhile(lambda line: line.endswith(b"\n"), lines)
+
+
+def _events(lines: Iterable[bytes]) -> Iterator[AuditEvent]:
+    for line in lines:
+        entry = json.loads(line)
+        # A watch is logged when it begins and again when it ends.
+        if entry["stage"] != (
+            "ResponseComplete" if entry["verb"] == "watch" else "ResponseStarted"
+        ):
             yield _event(entry)
 
 
@@ -102,4 +130,6 @@ def _event(entry: dict[str, Any]) -> AuditEvent:
         name=target.get("name", ""),
         code=entry.get("responseStatus", {}).get("code", 0),
         uri=entry["requestURI"],
+        sent=entry.get("requestObject"),
+        answered=entry.get("responseObject"),
     )

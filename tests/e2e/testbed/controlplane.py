@@ -23,14 +23,28 @@ if TYPE_CHECKING:
 
     from tests.e2e.testbed.binaries import Binaries
 
-# Every request, once, when it is answered. Bodies would make the log huge and are of no use to the
-# question that tests ask of it: who wrote what, when.
+# Every request, once, when it is answered: who wrote what, when. Bodies would make the log huge;
+# they are kept of what shows whether a write of gc-tuner's was right: workloads, records, Leases.
 _AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
     "omitStages": ["RequestReceived"],
-    "rules": [{"level": "Metadata"}],
+    "rules": [
+        {
+            "level": "RequestResponse",
+            "verbs": ["create", "update", "patch", "delete"],
+            "omitManagedFields": True,
+            "resources": [
+                {"group": "apps", "resources": ["deployments", "statefulsets"]},
+                {"group": "gc-tuner.io", "resources": ["gctunings", "gctunings/status"]},
+                {"group": "coordination.k8s.io", "resources": ["leases"]},
+            ],
+        },
+        {"level": "Metadata"},
+    ],
 }
+_AUDIT_LOG_MEBIBYTES = 2000
+"""Larger than it gets: one that is rotated would seem to have lost its beginning."""
 
 # They could only fail, with an event each time: endpoints refuse loopback addresses.
 _USELESS_CONTROLLERS = (
@@ -144,6 +158,7 @@ def prepare_control_plane(binaries: Binaries, directory: Path) -> ControlPlane:
             f"--audit-policy-file={policy}",
             f"--audit-log-path={audit_log}",
             "--audit-log-format=json",
+            f"--audit-log-maxsize={_AUDIT_LOG_MEBIBYTES}",
         ],
         log=logs / "kube-apiserver.log",
         ready=_answers(f"{url}/readyz", authority=authority.certificate, token=token),

@@ -54,23 +54,38 @@ _RULES = [
 ]
 
 
-def grant(cluster: Cluster, namespace: str, account: str = ACCOUNT) -> None:
+def grant(
+    cluster: Cluster, namespace: str, account: str = ACCOUNT, *, everywhere: bool = False
+) -> None:
     """Make a ServiceAccount in a namespace, with gc-tuner's rights in that namespace only.
+
+    Args:
+        cluster: where.
+        namespace: of the account.
+        account: its name.
+        everywhere: give it these rights in all namespaces instead.
 
     Raises:
         KubectlError: it was refused.
     """
     rbac = "rbac.authorization.k8s.io"
+    prefix = "Cluster" if everywhere else ""
     metadata = {"name": account, "namespace": namespace}
+    role = {"name": f"{namespace}:{account}"} if everywhere else metadata
     cluster.apply(
         [
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
-            {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": metadata, "rules": _RULES},
             {
                 "apiVersion": f"{rbac}/v1",
-                "kind": "RoleBinding",
-                "metadata": metadata,
-                "roleRef": {"apiGroup": rbac, "kind": "Role", "name": account},
+                "kind": f"{prefix}Role",
+                "metadata": role,
+                "rules": _RULES,
+            },
+            {
+                "apiVersion": f"{rbac}/v1",
+                "kind": f"{prefix}RoleBinding",
+                "metadata": role,
+                "roleRef": {"apiGroup": rbac, "kind": f"{prefix}Role", "name": role["name"]},
                 "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
             },
         ]

@@ -26,6 +26,7 @@ def situation(**changes: Any) -> Situation:  # noqa: ANN401  # handed to replace
         signals=signals(),
         record=record(),
         windows=(signals(),) * 5,
+        seen_seconds=600.0,
         source_steady_seconds=600.0,
         profile=POLICY.profiles["normal"],
         policy=POLICY,

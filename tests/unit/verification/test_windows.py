@@ -32,6 +32,16 @@ def test_a_gap_in_the_figures_keeps_what_was_seen() -> None:
     assert len(seen(signals(at=NOW), signals(at=NOW + 3600))) == 2
 
 
+def test_it_is_known_since_when_there_have_been_figures_without_a_break() -> None:
+    windows = seen(signals(at=NOW), signals(at=NOW + 60))
+    assert windows.since == NOW
+    rest = {"rate_window_seconds": 60, "keep": 15}
+    other = observe(windows, signals(at=NOW + 75), ("another setting",), **rest)
+    assert other.since == NOW
+    again = observe(windows.broken_off(), signals(at=NOW + 90), SETTING, **rest)
+    assert (again.since, again.signals) == (NOW + 90, windows.signals)
+
+
 def test_a_clock_that_was_set_back_starts_from_nothing() -> None:
     back = [signals(at=NOW), signals(at=NOW + 60), signals(at=NOW - 3600), signals(at=NOW - 3540)]
     assert [each.at - NOW for each in seen(*back).signals] == [-3600, -3540]
