@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def lane(cluster: Cluster) -> Iterator[Lane]:
-    with set_scene(cluster, {Place.API}, number=1) as scene:
+    with set_scene(cluster, {Place.API}) as scene:
         yield scene.lanes[Place.API]
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from tests.e2e.testbed.prometheus import Prometheus
     from tests.e2e.testbed.proxy import Fate, FaultProxy, Request
     from tests.faults.lane import Lane
 
@@ -122,6 +121,10 @@ def _asked(
             each.relent()
 
 
+def _nothing(_request: Request) -> Fate:
+    return Passage.HANG
+
+
 def _api(lanes: Sequence[Lane]) -> list[FaultProxy]:
     return [each.api for lane in lanes for each in lane.replicas if each.api is not None]
 
@@ -150,13 +153,13 @@ def _conflicts(lanes: Sequence[Lane]) -> AbstractContextManager[None]:
 
 
 def _hangs(lanes: Sequence[Lane]) -> AbstractContextManager[None]:
-    return _asked(_api(lanes), lambda _: Passage.HANG, silent=True)
+    return _asked(_api(lanes), _nothing, silent=True)
 
 
 def _leader_cut_off(lanes: Sequence[Lane]) -> AbstractContextManager[None]:
     leading = [lane.leader().api for lane in lanes]
     proxies = [each for each in leading if each is not None]
-    return _asked(proxies, lambda _: Passage.HANG, silent=True)
+    return _asked(proxies, _nothing, silent=True)
 
 
 def _half_open(lanes: Sequence[Lane]) -> AbstractContextManager[None]:
@@ -226,26 +229,14 @@ def _etcd_restarted(lanes: Sequence[Lane]) -> Iterator[None]:
 # Prometheus
 
 
-def _prometheus(lanes: Sequence[Lane]) -> Prometheus:
-    return lanes[0].cluster.prometheus
-
-
 @contextlib.contextmanager
 def _prometheus_stopped(lanes: Sequence[Lane]) -> Iterator[None]:
-    _prometheus(lanes).stop()
+    prometheus = lanes[0].cluster.prometheus
+    prometheus.stop()
     try:
         yield
     finally:
-        _prometheus(lanes).start()
-
-
-@contextlib.contextmanager
-def _prometheus_hangs(lanes: Sequence[Lane]) -> Iterator[None]:
-    _prometheus(lanes).process.pause()
-    try:
-        yield
-    finally:
-        _prometheus(lanes).process.resume()
+        prometheus.start()
 
 
 def _answers(
@@ -399,13 +390,6 @@ FAULTS: Sequence[Fault] = (
         inflict=_prometheus_stopped,
         blind=True,
     ),
-    Fault(
-        name="Prometheus hanging",
-        place=Place.ALL,
-        seconds=_SHORT,
-        inflict=_prometheus_hangs,
-        blind=True,
-    ),
     # Replicas
     Fault(
         name="leader killed",
@@ -475,6 +459,13 @@ FAULTS: Sequence[Fault] = (
     ),
     Fault(name="watches half-open", place=Place.API, seconds=40.0, inflict=_half_open),
     # The answers of Prometheus
+    Fault(
+        name="Prometheus hanging",
+        place=Place.PROMETHEUS,
+        seconds=_SHORT,
+        inflict=_answers(_nothing),
+        blind=True,
+    ),
     Fault(
         name="Prometheus answers with a log-in page",
         place=Place.PROMETHEUS,

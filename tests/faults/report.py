@@ -50,7 +50,7 @@ def section(results: Sequence[Result], kills: Sequence[Kills], when: str) -> str
     parts = [
         BEGIN,
         f"Run {when}, with {settings}.\n",
-        _table(header, rows),
+        _table(header, rows) if rows else "",
         _kills(kills),
         "**Missed**\n\n" + "\n".join(missed) + "\n" if missed else "",
         END,

@@ -213,13 +213,14 @@ def kill_leaders(lane: Lane, number: int, said: Callable[[str], None]) -> Kills:
             lane.other_leader([leader])
             took = time.time() - killed
             result.seconds.append(took)
+            if took > TAKE_OVER_SECONDS:
+                result.missed.append(f"taken over after {took:.1f} s")
             said(f"{lane.name}: kill {turn + 1} of {number}: taken over after {took:.1f} s")
             lane.revive()
+        lane.wait_calm()  # what was ordered last may stand there already; the next order does not
         order = lane.order()
         _once([lane], lambda each: each.written(order) is not None, "the last write", time.time())
         result.missed += [f"not in the log: {each}" for each in lane.unseen()]
-        late = [took for took in result.seconds if took > TAKE_OVER_SECONDS]
-        result.missed += [f"taken over after {took:.1f} s" for took in late]
     except Exception as error:  # noqa: BLE001 - what was seen until then counts
         result.missed.append(f"{type(error).__name__}: {error}")
     judged = lane.judgement()
