@@ -44,6 +44,7 @@ from tuner.verification.learning import ALPHA_HIGHEST, ALPHA_LOWEST
 
 LIMIT_SINCE = 1_019_000
 """Go release that brought GOMEMLIMIT."""
+_SCALED_TO_ZERO = Hold(Reason.NOT_RUNNING, "scaled to zero")
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +259,7 @@ def _subject(
     profile: Profile,
 ) -> _Subject | Hold:
     if workload.replicas == 0:
-        return Hold(Reason.NOT_RUNNING, "scaled to zero")
+        return _SCALED_TO_ZERO
     if source.readings is None:
         return Hold(Reason.SOURCE_UNAVAILABLE, source.trouble)
     chosen = choose_container(workload, source.readings)
@@ -471,6 +472,8 @@ def _resumed(trial: Trial, workload: Workload, tier: Profile | Hold, given: _Giv
 def _not_now(trial: Trial, workload: Workload, given: _Given) -> Hold | None:
     """Why a plan has to wait; None where it need not."""
     source, policy = given.source, given.policy
+    if workload.replicas == 0:  # nobody knows what will run when it comes back
+        return _SCALED_TO_ZERO
     if source.readings is None:
         return Hold(Reason.SOURCE_UNAVAILABLE, source.trouble)
     container = workload.container(trial.change.container)

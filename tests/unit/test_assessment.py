@@ -219,6 +219,7 @@ def test_a_plan_in_the_record_waits_like_a_new_one(
     ("subject", "reason"),
     [
         (workload(annotations={"profile": "gold"}), Reason.ANNOTATION_INVALID),
+        (workload(replicas=0, ready_replicas=0), Reason.NOT_RUNNING),
         (
             workload(containers=(container(running=Running(resizing=True)),)),
             Reason.RESIZE_PENDING,
