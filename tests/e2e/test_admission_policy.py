@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.e2e.testbed.cluster import REPOSITORY
 from tests.e2e.testbed.helm import RELEASE
 from tests.e2e.testbed.manifests import live_config_map
 from tests.examples import moved, record
@@ -697,6 +699,43 @@ def test_rights_in_one_namespace_end_there(cluster: Cluster, helm: Helm) -> None
     installed.run("uninstall", RELEASE, "--namespace", home, "--wait")
     for name in names:
         cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+Rights = dict[tuple[str, frozenset[str]], frozenset[str]]
+"""Verbs by resource and, where only some objects are meant, their names."""
+
+
+def documented(*, own_namespace: bool) -> Rights:
+    """The table of docs/security.md: what holds everywhere, or in gc-tuner's own namespace."""
+    text = (REPOSITORY / "docs" / "security.md").read_text()
+    table = text.partition("| resource | names | verbs | for |")[2].partition("\n\n")[0]
+    found: Rights = {}
+    for line in table.splitlines()[2:]:
+        resources, names, verbs, _ = (cell.strip() for cell in line.strip("|").split("|"))
+        resources, own, _ = resources.partition(", in its own namespace")
+        if own and not own_namespace:
+            continue
+        for resource in resources.split(", "):
+            found[resource, frozenset(re.findall("`(.*?)`", names))] = frozenset(verbs.split())
+    return found
+
+
+def listed(cluster: Cluster, namespace: str) -> Rights:
+    """What kubectl lists for gc-tuner's token, without what every account may do."""
+    kubeconfig = cluster.service_account_kubeconfig(OPERATOR, RELEASE)
+    where = ("--no-headers", "--namespace", namespace)
+    lines = cluster.kubectl("auth", "can-i", "--list", *where, kubeconfig=kubeconfig).splitlines()
+    rows = (re.fullmatch(r"(\S+) +\[\] +\[(.*?)\] +\[(.*?)\]", line.strip()) for line in lines)
+    return {
+        (row[1], frozenset(row[2].split())): frozenset(row[3].split())
+        for row in rows
+        if row is not None and not row[1].startswith("self")
+    }
+
+
+@pytest.mark.parametrize("namespace", [OPERATOR, SHOP])
+def test_the_documents_list_what_the_account_may_do(ground: Ground, namespace: str) -> None:
+    assert listed(ground.cluster, namespace) == documented(own_namespace=namespace == OPERATOR)
 
 
 def test_a_large_workload_is_judged_in_time(ground: Ground) -> None:
