@@ -179,17 +179,19 @@ def _safe(current: int, ceiling: Ceiling) -> int:
     return min(max(round_down(DANGER_MARGIN * ceiling.limit_gogc), GOGC_LEAST), current)
 
 
-def _allowed(signals: Signals, current: float, ceiling: Ceiling | None, law: ControlLaw) -> float:
+def _allowed(signals: Signals, current: float, ceiling: Ceiling | None, terms: Terms) -> float:
     """GOGC that memory allows, percent.
 
     Below the ceiling GOGC binds, and the live heap can be measured by it. Where it is measured
-    anyway, and GOMEMLIMIT holds the heap at the ceiling, a GOGC above it does no harm: memory that
-    is given is used in full, also when the live heap shrinks.
+    anyway, and a GOMEMLIMIT of ours holds the heap at the ceiling, a GOGC above it does no harm:
+    memory that is given is used in full, also when the live heap shrinks.
     """
     if ceiling is None:
         return math.inf
-    allowed = law.ceiling_margin * ceiling.gogc
-    free = ceiling.enforced and signals.live_source is Source.MEASURED
+    allowed = terms.law.ceiling_margin * ceiling.gogc
+    # A GOMEMLIMIT of somebody else's can go any time, and would leave a GOGC without a limit.
+    held = ceiling.enforced and terms.limit_free
+    free = held and signals.live_source is Source.MEASURED
     return math.inf if free and current < allowed else allowed
 
 
@@ -202,7 +204,7 @@ def _low_select(
         signals.gc_share, profile.gc_share_target, signals.gogc_effective, law.alpha
     )
     target, limited_by = wanted, Limit.COST
-    allowed = _allowed(signals, current, ceiling, law)
+    allowed = _allowed(signals, current, ceiling, terms)
     if allowed < target:
         target, limited_by = allowed, Limit.CEILING
     if ceiling is not None and ceiling.lowers and limited_by is Limit.CEILING:

@@ -206,6 +206,13 @@ def test_behind_a_gomemlimit_that_holds_the_heap_in_the_budget_gogc_passes_the_c
     )
 
 
+def test_behind_a_gomemlimit_of_somebody_elses_gogc_stays_below_the_ceiling() -> None:
+    theirs = limited(700, gc_share=0.5)
+    answer = asked(theirs, ROOMY, limit_free=False).gogc
+    assert isinstance(answer, GogcMove)
+    assert (answer.target_gogc, answer.limited_by) == (530, Limit.CEILING)
+
+
 def test_once_at_the_ceiling_gogc_stays() -> None:
     at_it = signals(gc_share=0.5, gogc=540.0, gogc_effective=540.0)
     answer = asked(at_it, ROOMY, override=PINNED).gogc
