@@ -18,17 +18,13 @@ from tests.benchmark.store import MixedError, Origin, Store, default_folder
 from tests.e2e.testbed.cache import BuildError
 from tests.e2e.testbed.cluster import REPOSITORY, Cluster
 from tests.e2e.testbed.processes import ProcessError, terminated_as_interrupt
+from tests.output import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SIZES = (100, 1_000, 10_000)
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-    sys.stderr.flush()
 
 
 def _sizes(text: str) -> list[int]:
@@ -50,21 +46,21 @@ def _quality(store: Store, scenarios: Sequence[Scenario], extent: Extent, suffix
     for scenario in scenarios:
         name = f"quality-{scenario.name}{suffix}"
         if store.read(name, Result) is not None:
-            _say(f"{scenario.name}: measured already, {store.folder}")
+            say(f"{scenario.name}: measured already, {store.folder}")
             continue
         with Cluster.start() as cluster:
-            result = run(cluster, scenario, extent, _say, time.monotonic)
+            result = run(cluster, scenario, extent, say, time.monotonic)
         store.write(name, result)
-        _say(f"{scenario.name}: measured in {result.seconds / 60:.0f} min")
+        say(f"{scenario.name}: measured in {result.seconds / 60:.0f} min")
 
 
 def _controller(store: Store, sizes: Sequence[int]) -> None:
     for workloads in sizes:
         name = f"controller-{workloads}"
         if store.read(name, Cost) is not None:
-            _say(f"{workloads} workloads: measured already, {store.folder}")
+            say(f"{workloads} workloads: measured already, {store.folder}")
             continue
-        store.write(name, measure(workloads, _say))
+        store.write(name, measure(workloads, say))
 
 
 def _report(store: Store, sizes: Sequence[int], extent: Extent, suffix: str) -> str:
@@ -135,7 +131,7 @@ def main() -> int:
         sys.stdout.write(text)
     else:
         PAGE.write_text(text)
-        _say(f"written: {PAGE.relative_to(REPOSITORY)}")
+        say(f"written: {PAGE.relative_to(REPOSITORY)}")
     return 0
 
 

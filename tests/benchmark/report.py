@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from tests.benchmark.quality.goals import PREDICTION_ERROR, goals
 from tests.benchmark.quality.race import OPERATOR_SETTINGS, WINDOW_SECONDS
 from tests.benchmark.quality.scenarios import MIB, SCENARIOS
 from tests.benchmark.quality.score import NEAR, Score, at_rest, best, scores
+from tests.output import table
 from tuner.settings import Settings
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _summary(told: Sequence[_Told]) -> str:
         )
     header = ["scenario", *_COLUMNS.values(), "goals missed"]
     text = "CPU per request at rest, by the oracle's; less is better.\n\n"
-    return f"## At a glance\n\n{text}{_table(header, rows)}"
+    return f"## At a glance\n\n{text}{table(header, rows)}"
 
 
 def _scenario(told: _Told) -> str:
@@ -169,7 +170,7 @@ def _scenario(told: _Told) -> str:
         f"{scenario.service.capitalize()}; {scenario.load}. Container {scenario.memory_mib} MiB. "
         f"The machine was {busy:.0%} busy.\n"
     )
-    parts = [f"## {scenario.name}\n", facts, _table(header, rows), _chart(told)]
+    parts = [f"## {scenario.name}\n", facts, table(header, rows), _chart(told)]
     decisions = [
         f"- {lane.title}: {lane.decision}" for lane in result.race if lane.decision is not None
     ]
@@ -235,8 +236,8 @@ def _grid(result: Result) -> str:
         ]
         for lane in result.grid
     ]
-    table = _table(["setting", "CPU a request, ms", "OOM kills"], rows)
-    return f"<details><summary>The grid</summary>\n\n{table}\n</details>\n"
+    settings = table(["setting", "CPU a request, ms", "OOM kills"], rows)
+    return f"<details><summary>The grid</summary>\n\n{settings}\n</details>\n"
 
 
 def _predictions(told: Sequence[_Told]) -> str:
@@ -265,7 +266,7 @@ def _predictions(told: Sequence[_Told]) -> str:
     return (
         "## Predictions\n\nThe saving of CPU that was foretold of every change that was judged, "
         f"and what was measured. {said}; {100 * PREDICTION_ERROR:g} are allowed.\n\n"
-        f"{_table(header, rows)}"
+        f"{table(header, rows)}"
     )
 
 
@@ -300,7 +301,7 @@ def _controller(costs: Sequence[Cost]) -> str:
     return (
         "## What gc-tuner itself costs\n\nA fleet at rest, two pods a workload, at the production "
         "interval of 15 s, on a real API server; the pods are kwok's, and a server that answers as "
-        f"Prometheus stands in for it.\n\n{_table(header, rows)}\n"
+        f"Prometheus stands in for it.\n\n{table(header, rows)}\n"
         + "".join(
             f"- {each.text}: {'met' if each.met else '**missed**'}\n" for each in fleet_goals(costs)
         )
@@ -313,8 +314,3 @@ def _ratio(value: float | None) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

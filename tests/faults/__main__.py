@@ -19,6 +19,7 @@ from tests.faults.catalogue import FAULTS, Place
 from tests.faults.report import put, section
 from tests.faults.run import Kills, Result, kill_leaders, run
 from tests.faults.scene import Scene, set_scene
+from tests.output import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,15 +32,10 @@ _KILLS = 50
 _KILL_LANES = 3
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-    sys.stderr.flush()
-
-
 def _told(fault: Fault, lanes: Sequence[Lane]) -> Result:
-    _say(f"{fault.name} ...")
+    say(f"{fault.name} ...")
     result = run(fault, lanes)
-    _say(f"{fault.name}: {'MISSED' if result.lines else 'as it has to be'}: {result}")
+    say(f"{fault.name}: {'MISSED' if result.lines else 'as it has to be'}: {result}")
     return result
 
 
@@ -48,7 +44,7 @@ def _one_by_one(faults: Sequence[Fault], lane: Lane, results: list[Result]) -> N
 
 
 def _kill(lane: Lane, number: int, killed: list[Kills]) -> None:
-    killed.append(kill_leaders(lane, number, _say))
+    killed.append(kill_leaders(lane, number, say))
 
 
 def _inflict(scene: Scene, faults: Sequence[Fault], kills: int) -> tuple[list[Result], list[Kills]]:
@@ -112,7 +108,7 @@ def main() -> int:
         places.add(Place.PROMETHEUS)
     try:
         with terminated_as_interrupt(), Cluster.start() as cluster:
-            _say("services and replicas ...")
+            say("services and replicas ...")
             with set_scene(cluster, places, kill_lanes=_KILL_LANES if kills else 0) as scene:
                 for lane in (*scene.lanes.values(), *scene.kill_lanes):
                     lane.order_all()
@@ -126,7 +122,7 @@ def main() -> int:
     sys.stdout.write(f"{made}\n")
     if everything:
         PAGE.write_text(put(PAGE.read_text(), made))
-        _say(f"written: {PAGE.relative_to(REPOSITORY)}")
+        say(f"written: {PAGE.relative_to(REPOSITORY)}")
     return 1 if any(each.lines for each in (*results, *killed)) else 0
 
 

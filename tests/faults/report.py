@@ -7,9 +7,10 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from tests.faults.lane import INTERVAL_SECONDS, RATE_WINDOW_SECONDS
+from tests.output import table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from tests.faults.run import Kills, Result
 
@@ -50,7 +51,7 @@ def section(results: Sequence[Result], kills: Sequence[Kills], when: str) -> str
     parts = [
         BEGIN,
         f"Run {when}, with {settings}.\n",
-        _table(header, rows) if rows else "",
+        table(header, rows) if rows else "",
         _kills(kills),
         "**Missed**\n\n" + "\n".join(missed) + "\n" if missed else "",
         END,
@@ -93,8 +94,3 @@ def _written(result: Result) -> str:
     if result.written is None:
         return "never"
     return "meanwhile" if result.written < 0 else f"{result.written:.1f}"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -26,6 +26,10 @@ class Windows:
     def __len__(self) -> int:
         return len(self.signals)
 
+    def seen_seconds(self, at: float) -> float:
+        """For how long there have been figures without a break."""
+        return 0.0 if self.since is None else at - self.since
+
     def broken_off(self) -> "Windows":
         """The same where there are no figures that may be believed."""
         return replace(self, since=None)
@@ -48,7 +52,8 @@ def observe(
     setting = (*setting, signals.pods)
     set_back = bool(windows.signals) and signals.at < windows.signals[-1].at
     since = signals.at if windows.since is None or set_back else windows.since
-    windows = replace(windows, since=since)
+    if since != windows.since:
+        windows = replace(windows, since=since)
     if setting != windows.setting or signals.pods_young or set_back:
         windows = Windows(setting, since=since)
     if signals.pods_young:
