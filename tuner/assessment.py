@@ -355,6 +355,7 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
         and limit_is_free(subject.workload, subject.container, signals.gomemlimit_bytes),
         correction=loops.states.correction.k,
         danger=danger_of(signals, subject.memory, policy.guards, killed=killed),
+        killed=killed,
     )
     proposal = propose(signals, terms)
     asked = _limit_asked(kept.limit_asked, proposal, subject, now)
@@ -366,7 +367,7 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
         signals=signals,
         record=given.record,
         windows=kept.windows.signals,
-        seen_seconds=now - (now if kept.windows.since is None else kept.windows.since),
+        seen_seconds=kept.windows.seen_seconds(now),
         source_steady_seconds=given.source.steady_seconds,
         profile=profile,
         policy=policy,

@@ -89,12 +89,27 @@ def test_a_plan_states_the_level_that_it_will_be_compared_with() -> None:
     assert baseline.at == NOW
 
 
+TIGHT = workload(containers=(container(memory_limit_bytes=245 * MIB),))
+
+
 def test_a_plan_of_less_memory_is_for_the_ceiling() -> None:
     # .95 of the .97 * (209 - 20) - 100 MiB that the GOMEMLIMIT written with it leaves.
-    tight = workload(containers=(container(memory_limit_bytes=245 * MIB),))
-    plan = planned(assessed(tight))
+    known_by_gogc = source(readings={"app": reading(without=[Quantity.LIVE_EXPORTED_BYTES])})
+    plan = planned(assessed(TIGHT, said=known_by_gogc))
     assert (plan.reason, gogc_after(plan.change)) == (Reason.MEMORY_CEILING, "79")
     assert plan.change.of(GOMEMLIMIT) == backstop("209MiB")
+
+
+def test_a_gomemlimit_alone_does_it_where_the_live_heap_is_measured() -> None:
+    plan = planned(assessed(TIGHT))
+    assert (plan.reason, plan.change.settings) == (Reason.MEMORY_LIMIT, (backstop("209MiB"),))
+
+
+def test_memory_in_danger_gets_its_gomemlimit_at_once_and_gogc_stays() -> None:
+    full = source(readings={"app": reading(resident_bytes=240.0 * MIB)})
+    plan = planned(assessed(TIGHT, kept=Kept(), said=full))
+    assert plan.reason is Reason.DANGER
+    assert [each.name for each in plan.change.settings] == [GOMEMLIMIT]
 
 
 def test_the_record_tells_decision_figures_and_recommendation() -> None:

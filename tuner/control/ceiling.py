@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tuner.control.gc_cost import gogc_for_share, share_at
 from tuner.model.policy import ControlLaw, MemoryBudget, Profile
-from tuner.model.signals import Signals
+from tuner.model.signals import Signals, Source
 from tuner.model.tuning import Ceiling
 from tuner.model.workload import Container, Workload
 from tuner.signals.derive import LIMIT_GOAL_RATIO
@@ -56,8 +56,9 @@ def memory_ceiling(
 
     Rises stop at the budget of the profile: the request by default, since filling a limit far
     above the request invites eviction. GOGC is taken *down* to a ceiling only for the limit, and
-    only where no GOMEMLIMIT stands behind it yet: giving memory back costs CPU, and an OOM kill is
-    the only thing that is worse.
+    only where no GOMEMLIMIT stands behind it: giving memory back costs CPU, and an OOM kill is the
+    only thing that is worse. The GOMEMLIMIT that is about to come does as well where the live heap
+    can be measured under it, which takes another metric than GOGC and the heap goal.
 
     Args:
         signals: What the container's memory is used for.
@@ -83,20 +84,31 @@ def memory_ceiling(
     within_limit = math.inf
     if limit is not None:
         within_limit = _gogc(signals, profile.memory_set_point * limit, backstop)
+    relieved = (
+        signals.gomemlimit_bytes is None
+        and limit is not None
+        and _holds(backstop, signals, profile.memory_set_point * limit)
+        and signals.live_source is Source.MEASURED
+    )
     # Down to a margin under the ceiling, but only from above it: the gap is the deadband.
-    lowers = signals.gomemlimit_bytes is None and within_limit < signals.gogc
-    enforced = backstop is not None and backstop <= usable - signals.unknown_bytes
+    lowers = signals.gomemlimit_bytes is None and not relieved and within_limit < signals.gogc
     return Ceiling(
         budget_bytes=budget,
         budget_name=name,
         gogc=within_limit if lowers else rises_to,
-        enforced=enforced and not lowers,
+        enforced=_holds(backstop, signals, usable) and not lowers,
         lowers=lowers,
+        relieved=relieved,
         limit_gogc=within_limit,
         short=limit is not None and _short(signals, within_limit, law),
         limit_sufficient_bytes=_limit_for(signals, SHARE_SHORT, profile, law),
         limit_needed_bytes=_limit_for(signals, profile.gc_share_target, profile, law),
     )
+
+
+def _holds(backstop_bytes: float | None, signals: Signals, usable_bytes: float) -> bool:
+    """Whether a GOMEMLIMIT keeps the container within what may be used."""
+    return backstop_bytes is not None and backstop_bytes <= usable_bytes - signals.unknown_bytes
 
 
 def _gogc(signals: Signals, usable_bytes: float, backstop_bytes: float | None) -> float:

@@ -42,6 +42,8 @@ class Terms:
     """Of the container limit, .85-1; from the memory loop."""
     danger: str = ""
     """Why the container's memory is in danger; empty where it is not."""
+    killed: bool = False
+    """Whether it was killed for it, and is not only about to be."""
 
 
 def propose(signals: Signals, terms: Terms) -> Proposal:
@@ -153,7 +155,7 @@ def _target(
     if override.pin_gogc is not None:
         return override.pin_gogc, Limit.OVERRIDE
     if terms.danger and ceiling is not None:
-        return _safe(current, ceiling), Limit.DANGER
+        return _safe(current, ceiling, terms), Limit.DANGER
     target, limited_by = _low_select(signals, current, ceiling, terms)
     lowest, highest = override.gogc_lowest, override.gogc_highest
     if lowest is not None and target < lowest:
@@ -172,9 +174,9 @@ def _lifted(
     return max(round_down(law.ceiling_margin * ceiling.gogc), target), Limit.CEILING
 
 
-def _safe(current: int, ceiling: Ceiling) -> int:
-    """Never more than today's."""
-    if math.isinf(ceiling.limit_gogc):
+def _safe(current: int, ceiling: Ceiling, terms: Terms) -> int:
+    """Never more than today's; today's where GOMEMLIMIT averts it, unless a kill is past."""
+    if math.isinf(ceiling.limit_gogc) or (ceiling.relieved and not terms.killed):
         return current
     return min(max(round_down(DANGER_MARGIN * ceiling.limit_gogc), GOGC_LEAST), current)
 

@@ -99,7 +99,7 @@ def decide(proposal: Proposal, situation: Situation) -> Proposal | Hold:
         return refusal
     gogc = _gogc(proposal.gogc, situation)
     limit = _memory_limit(proposal, situation)
-    if isinstance(gogc, Hold) and (limit is None or not worth_alone(proposal, situation)):
+    if isinstance(gogc, Hold) and (limit is None or not worth_alone(limit, proposal, situation)):
         return gogc
     proposal = replace(proposal, gogc=gogc, memory_limit=limit)
     gates = (each for each in LAST if not (proposal.danger and each in PATIENT))
@@ -136,7 +136,7 @@ def _lasting(proposal: Proposal, situation: Situation) -> Proposal | Hold:
     if isinstance(gogc, GogcMove):
         gogc = sustained(gogc, situation)
     if isinstance(gogc, Hold):
-        if limit is None or not worth_alone(proposal, situation):
+        if limit is None or not worth_alone(limit, proposal, situation):
             return gogc
         waits = None if proposal.danger else together(proposal.gogc, gogc, limit, situation)
         if waits is not None:

@@ -2,7 +2,7 @@
 
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
-from tuner.model.proposal import MIB, GogcMove, Proposal
+from tuner.model.proposal import MIB, GogcMove, MemoryLimitMove, Proposal
 from tuner.model.reason import Reason
 
 
@@ -19,14 +19,13 @@ def worth(move: GogcMove, situation: Situation) -> GogcMove | Hold:
     return move
 
 
-def worth_alone(proposal: Proposal, situation: Situation) -> bool:
-    """Whether GOMEMLIMIT is worth a restart while GOGC stays.
+def worth_alone(limit: MemoryLimitMove, proposal: Proposal, situation: Situation) -> bool:
+    """Whether a move of GOMEMLIMIT is worth a restart while GOGC stays.
 
     The first one is a backstop: worth it where a heap that grows by as much as load may shift would
     come to it. Far from it, it would change nothing, and goes with GOGC some day.
     """
-    limit = proposal.memory_limit
-    if limit is None or limit.ordered or limit.current_bytes is not None or proposal.danger:
-        return limit is not None
+    if limit.ordered or limit.current_bytes is not None or proposal.danger:
+        return True
     grown = 1 + situation.policy.trial.load_shift_ratio
     return grown * proposal.prediction.memory_peak_bytes >= limit.mib * MIB

@@ -96,4 +96,7 @@ class Proposal:
         """What a write of it is for."""
         if isinstance(self.gogc, GogcMove):
             return self.gogc.reason
-        return Reason.MEMORY_LIMIT if self.memory_limit is None else self.memory_limit.reason
+        limit = self.memory_limit
+        if self.danger and (limit is None or not limit.ordered):
+            return Reason.DANGER
+        return Reason.MEMORY_LIMIT if limit is None else limit.reason

@@ -44,6 +44,9 @@ class Ceiling:
     """Whether GOMEMLIMIT holds the heap there, whatever GOGC is."""
     lowers: bool
     """Whether GOGC is taken down to it, rather than only kept from rising past it."""
+    relieved: bool
+    """Whether the first GOMEMLIMIT, which goes in the same write, keeps the container within its
+    limit by itself: GOGC need not fall for it."""
     limit_gogc: float
     """GOGC at which the heap goal fills the container's limit, percent; infinite without one."""
     short: bool

@@ -6,7 +6,7 @@ from tests.examples import MIB, container, policy, signals, workload
 from tuner.control.ceiling import Memory, memory_ceiling, memory_of
 from tuner.control.gc_cost import gogc_for_share
 from tuner.model.policy import MemoryBudget, Profile
-from tuner.model.signals import Signals
+from tuner.model.signals import Signals, Source
 from tuner.model.tuning import Ceiling
 from tuner.model.workload import Autoscaling, LiveChannel, Running
 
@@ -147,9 +147,34 @@ def test_a_gomemlimit_that_will_be_written_counts_instead_of_the_one_in_force() 
     assert seen.gogc == pytest.approx(99.82)
 
 
-def test_a_gomemlimit_that_will_be_written_does_not_stop_a_fall_before_it_stands() -> None:
-    passed = signals(gogc=900.0, gogc_effective=900.0)
-    assert ceiling(passed, backstop_bytes=911.0 * MIB).lowers
+PASSED = signals(gogc=900.0, gogc_effective=900.0)
+
+
+def test_the_first_gomemlimit_keeps_the_container_within_its_limit_and_gogc_where_it_is() -> None:
+    # .9 of 1024 MiB less 10 MiB that Go does not know are 911.6 MiB.
+    seen = ceiling(PASSED, backstop_bytes=911.0 * MIB)
+    assert seen.relieved
+    assert not seen.lowers
+
+
+@pytest.mark.parametrize(
+    ("subject", "backstop_mib"),
+    [
+        pytest.param(PASSED, 912, id="the limit leaves too much"),
+        pytest.param(
+            replace(PASSED, live_source=Source.DERIVED), 911, id="the live heap is known by GOGC"
+        ),
+    ],
+)
+def test_gogc_falls_with_the_first_gomemlimit_where(subject: Signals, backstop_mib: int) -> None:
+    seen = ceiling(subject, backstop_bytes=float(backstop_mib * MIB))
+    assert seen.lowers
+    assert not seen.relieved
+
+
+def test_a_gomemlimit_in_force_relieves_of_nothing() -> None:
+    guarded = replace(PASSED, gomemlimit_bytes=911.0 * MIB)
+    assert not ceiling(guarded).relieved
 
 
 def test_memory_is_used_to_a_margin_under_what_makes_an_autoscaler_add_pods() -> None:

@@ -127,6 +127,13 @@ def test_a_passed_limit_without_a_gomemlimit_lowers_to_a_margin_under_it() -> No
     assert answer.target_prediction.cpu_saving_ratio < 0
 
 
+def test_a_passed_limit_gets_the_first_gomemlimit_and_gogc_stays() -> None:
+    answer = asked(at(800.0, 0.1), USUAL)
+    assert answer.memory_limit == MemoryLimitMove(None, 910)
+    assert isinstance(answer.gogc, GogcMove)
+    assert answer.gogc.target_gogc == 800
+
+
 def test_a_passed_limit_behind_a_gomemlimit_lowers_nothing() -> None:
     guarded = signals(gogc=800.0, gogc_effective=500.0, gc_share=0.1, gomemlimit_bytes=900.0 * MIB)
     assert moved(guarded, USUAL).target_gogc == 800
@@ -402,10 +409,22 @@ def test_danger_ends_at_the_least_gogc(gogc: float, target: int) -> None:
     assert answer.target_gogc == target
 
 
-def test_danger_is_told_with_the_proposal_and_still_sets_a_gomemlimit() -> None:
-    answer = asked(at(900.0, 0.1), USUAL, danger=DANGER)
+@pytest.mark.parametrize(
+    ("changes", "target"),
+    [
+        pytest.param({}, 900, id="about to be killed"),
+        # .8 of the 763.3 that the GOMEMLIMIT leaves.
+        pytest.param({"killed": True}, 610, id="killed"),
+    ],
+)
+def test_danger_sets_a_gomemlimit_and_lowers_gogc_only_after_a_kill(
+    changes: dict[str, Any], target: int
+) -> None:
+    answer = asked(at(900.0, 0.1), USUAL, danger=DANGER, **changes)
     assert answer.danger == DANGER
     assert answer.memory_limit == MemoryLimitMove(None, 910)
+    assert isinstance(answer.gogc, GogcMove)
+    assert (answer.gogc.target_gogc, answer.gogc.limited_by) == (target, Limit.DANGER)
 
 
 def test_a_gogc_of_0_is_counted_as_the_least_that_can_be_written() -> None:

@@ -44,6 +44,7 @@ def ceiling(**changes: Any) -> Ceiling:  # noqa: ANN401  # as situation
         gogc=317.0,
         enforced=False,
         lowers=False,
+        relieved=False,
         limit_gogc=764.0,
         short=False,
         limit_sufficient_bytes=235 * MIB,
