@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SIZES = (100, 1_000, 10_000)
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
+PUBLISHED = REPOSITORY / "docs" / "benchmarks"
+"""What the page is made of."""
 
 
 def _sizes(text: str) -> list[int]:
@@ -42,9 +44,17 @@ def _scenarios(text: str) -> list[Scenario]:
     return [known[name] for name in names]
 
 
+def _quality_name(scenario: Scenario, suffix: str = "") -> str:
+    return f"quality-{scenario.name}{suffix}"
+
+
+def _cost_name(workloads: int) -> str:
+    return f"controller-{workloads}"
+
+
 def _quality(store: Store, scenarios: Sequence[Scenario], extent: Extent, suffix: str) -> None:
     for scenario in scenarios:
-        name = f"quality-{scenario.name}{suffix}"
+        name = _quality_name(scenario, suffix)
         if store.read(name, Result) is not None:
             say(f"{scenario.name}: measured already, {store.folder}")
             continue
@@ -56,7 +66,7 @@ def _quality(store: Store, scenarios: Sequence[Scenario], extent: Extent, suffix
 
 def _controller(store: Store, sizes: Sequence[int]) -> None:
     for workloads in sizes:
-        name = f"controller-{workloads}"
+        name = _cost_name(workloads)
         if store.read(name, Cost) is not None:
             say(f"{workloads} workloads: measured already, {store.folder}")
             continue
@@ -64,8 +74,8 @@ def _controller(store: Store, sizes: Sequence[int]) -> None:
 
 
 def _report(store: Store, sizes: Sequence[int], extent: Extent, suffix: str) -> str:
-    qualities = [store.read(f"quality-{each.name}{suffix}", Result) for each in SCENARIOS]
-    costs = [store.read(f"controller-{size}", Cost) for size in sorted({*SIZES, *sizes})]
+    qualities = [store.read(_quality_name(each, suffix), Result) for each in SCENARIOS]
+    costs = [store.read(_cost_name(size), Cost) for size in sorted({*SIZES, *sizes})]
     return page(
         store.origin,
         extent,
@@ -115,7 +125,7 @@ def main() -> int:
     suffix, extent = ("-quick", QUICK) if arguments.quick else ("", FULL)
     try:
         origin = Origin.here()
-        store = Store(default_folder(origin), origin)
+        store = Store(default_folder(origin), PUBLISHED, origin)
         with terminated_as_interrupt():
             if arguments.what in {"all", "quality"}:
                 _quality(store, arguments.scenario, extent, suffix)
@@ -131,6 +141,8 @@ def main() -> int:
         sys.stdout.write(text)
     else:
         PAGE.write_text(text)
+        for name in (*map(_quality_name, SCENARIOS), *map(_cost_name, arguments.workloads)):
+            store.publish(name)
         say(f"written: {PAGE.relative_to(REPOSITORY)}")
     return 0
 

@@ -1,7 +1,8 @@
 """What was measured, kept on disk: one file a measurement, in a folder of its machine and commit.
 
-An interrupted run goes on where it was. Figures of two machines or of two versions of the code are
-never read together.
+An interrupted run goes on where it was, and so does one on another machine of the same kind, from
+what was published. Figures of two kinds of machine or of two versions of the code are never read
+together.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import platform
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -127,10 +128,12 @@ class Store:
 
     Attributes:
         folder: theirs.
+        published: the folder of those that were published, of whatever origin.
         origin: theirs.
     """
 
     folder: Path
+    published: Path
     origin: Origin
 
     def read(self, name: str, kind: type[Measured]) -> Measured | None:
@@ -139,27 +142,50 @@ class Store:
         Raises:
             MixedError: It is of another origin.
         """
-        path = self._path(name)
-        if not path.exists():
+        path = _path(self.folder, name)
+        kept = _kept(path)
+        if kept is None:
+            kept = _kept(_path(self.published, name))
+            # Of an earlier version, as a rule: measured anew, and then replaced.
+            kept = None if kept is None or kept.origin != self.origin else kept
+        if kept is None:
             return None
-        content = msgspec.json.decode(path.read_bytes())
-        origin = msgspec.convert(content["origin"], Origin)
-        if origin != self.origin:
+        if kept.origin != self.origin:
             raise MixedError(
                 f"{path} holds figures of another machine or commit, which cannot be compared "
-                f"with those of this one.\n  there: {origin}\n  here:  {self.origin}\n"
+                f"with those of this one.\n  there: {kept.origin}\n  here:  {self.origin}\n"
                 "Remove the file to measure it anew."
             )
-        return msgspec.convert(content["measured"], kind)
+        return msgspec.convert(kept.measured, kind)
 
     def write(self, name: str, measured: object) -> None:
         """Keep a measurement; all of it is there or nothing."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(name)
-        unfinished = path.with_suffix(".unfinished")
-        content = {"origin": self.origin, "measured": measured}
-        unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(content)))
-        unfinished.rename(path)
+        _write(_path(self.folder, name), _Kept(self.origin, measured))
 
-    def _path(self, name: str) -> Path:
-        return self.folder / f"{name}.json"
+    def publish(self, name: str) -> None:
+        """Put a measurement, if it was made, where the page's readers find it."""
+        measured = self.read(name, dict)
+        if measured is not None:
+            _write(_path(self.published, name), _Kept(self.origin, measured))
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """What a file holds."""
+
+    origin: Origin
+    measured: Any
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / f"{name}.json"
+
+
+def _kept(path: Path) -> _Kept | None:
+    return msgspec.json.decode(path.read_bytes(), type=_Kept) if path.exists() else None
+
+
+def _write(path: Path, kept: _Kept) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_bytes(msgspec.json.encode(kept) + b"\n")
+    unfinished.rename(path)

@@ -26,8 +26,12 @@ HERE = Origin(
 FIGURES = lane("static", [1.0, None, 2.0])
 
 
+def store_of(path: Path, origin: Origin = HERE) -> Store:
+    return Store(path / "figures", path / "published", origin)
+
+
 def test_what_was_kept_is_read_again(tmp_path: Path) -> None:
-    store = Store(tmp_path / "figures", HERE)
+    store = store_of(tmp_path)
     assert store.read("steady", Lane) is None
     store.write("steady", FIGURES)
     assert store.read("steady", Lane) == FIGURES
@@ -40,9 +44,31 @@ def test_figures_of_another_machine_or_commit_are_refused(
     tmp_path: Path, changes: dict[str, object]
 ) -> None:
     other = msgspec.structs.replace(HERE, **changes)
-    Store(tmp_path, other).write("steady", FIGURES)
+    store_of(tmp_path, other).write("steady", FIGURES)
     with pytest.raises(MixedError, match=str(next(iter(changes.values())))):
-        Store(tmp_path, HERE).read("steady", Lane)
+        store_of(tmp_path).read("steady", Lane)
+
+
+def test_what_was_published_counts_as_measured_on_a_like_machine(tmp_path: Path) -> None:
+    there = store_of(tmp_path / "there")
+    there.write("steady", FIGURES)
+    there.publish("steady")
+    here = Store(tmp_path / "here", there.published, HERE)
+    assert here.read("steady", Lane) == FIGURES
+
+
+def test_what_an_earlier_version_published_is_measured_anew_and_replaced(tmp_path: Path) -> None:
+    earlier = store_of(tmp_path, msgspec.structs.replace(HERE, commit="ba9876543210"))
+    earlier.write("steady", FIGURES)
+    earlier.publish("steady")
+    now = Store(tmp_path / "now", earlier.published, HERE)
+    assert now.read("steady", Lane) is None
+    now.publish("steady")
+    assert earlier.read("steady", Lane) == FIGURES, "nothing was measured to replace it"
+    now.write("steady", lane("static", [3.0]))
+    now.publish("steady")
+    assert now.read("steady", Lane) == lane("static", [3.0])
+    assert Store(tmp_path / "next", now.published, HERE).read("steady", Lane) is not None
 
 
 def test_another_commit_has_another_folder() -> None:
