@@ -216,11 +216,9 @@ def test_two_services_of_a_namespace_are_never_rolled_out_at_once() -> None:
     stage = Stage(*services, SHORT)
     stage.run(600)
     assert stage.rollouts_at_once == 1
-    values = [
-        workload.containers[0].literal(GOGC) for workload in stage.cluster.workloads().values()
-    ]
-    assert values[:3] == ["400"] * 3
-    assert values[3] is not None, "memory safety got its turn"
+    containers = [each.containers[0] for each in stage.cluster.workloads().values()]
+    assert [each.literal(GOGC) for each in containers[:3]] == ["400"] * 3
+    assert containers[3].literal(GOMEMLIMIT) is not None, "memory safety got its turn"
 
 
 def test_namespaces_do_not_wait_for_each_other() -> None:
