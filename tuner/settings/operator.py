@@ -240,7 +240,7 @@ class Profiles(Section):
         gc_share_least=0.01,
         latency_target="10ms",
         latency_quantile=LatencyQuantile.P99,
-        memory_set_point=0.88,
+        memory_set_point=0.90,
         gogc_bounds=GogcBounds(lowest=100, highest=1600),
         cooldown="30m",
     )

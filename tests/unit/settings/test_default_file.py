@@ -64,7 +64,7 @@ def test_defaults_are_those_of_the_control_law() -> None:
         for name, tier in policy.profiles.items()
     }
     assert tiers == {
-        "critical": (0.03, 0.88, 100, 1600),
+        "critical": (0.03, 0.90, 100, 1600),
         "normal": (0.04, 0.90, 75, 1600),
         "best-effort": (0.08, 0.90, 50, 1600),
     }
