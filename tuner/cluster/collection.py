@@ -54,7 +54,8 @@ RECORDS = Collection(
     "gc-tuner.io/v1alpha1",
     "GCTuning",
     "gctunings",
-    hint="install the custom resource definition: kubectl apply -f charts/gc-tuner/crds/",
+    hint="install the custom resource definition: "
+    "kubectl apply --server-side --force-conflicts -f charts/gc-tuner/crds/",
 )
 EVENTS = Collection("events.k8s.io/v1", "Event", "events")
 LEASES = Collection("coordination.k8s.io/v1", "Lease", "leases")

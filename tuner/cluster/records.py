@@ -210,7 +210,7 @@ class ClusterRecords(Mirror):
             raise RefusedError(
                 f"{request}: the API server did not keep all of it: "
                 "is the custom resource definition of another version? "
-                "kubectl apply -f charts/gc-tuner/crds/"
+                "kubectl apply --server-side --force-conflicts -f charts/gc-tuner/crds/"
             )
 
     def _written(self, key: WorkloadKey, request: Request) -> StoredRecord:

@@ -56,7 +56,8 @@ def records(unkept: Sequence[str]) -> Finding:
         check,
         Status.FAILED,
         f"the resource GCTuning does not know {_some(unkept)}",
-        "it is of another version: kubectl apply -f charts/gc-tuner/crds/",
+        "it is of another version: "
+        "kubectl apply --server-side --force-conflicts -f charts/gc-tuner/crds/",
     )
 
 

@@ -136,7 +136,7 @@ class Examination:
                 check,
                 Status.FAILED,
                 "there is no resource GCTuning",
-                "kubectl apply -f charts/gc-tuner/crds/",
+                "kubectl apply --server-side --force-conflicts -f charts/gc-tuner/crds/",
             )
         except ClusterError as error:
             yield Finding(

@@ -186,7 +186,10 @@ def test_a_resource_definition_that_is_not_there_is_told(doctor: Doctor) -> None
     _, found, _ = doctor()
     assert found["records"] == (
         "failed",
-        "there is no resource GCTuning; kubectl apply -f charts/gc-tuner/crds/",
+        (
+            "there is no resource GCTuning; "
+            "kubectl apply --server-side --force-conflicts -f charts/gc-tuner/crds/"
+        ),
     )
 
 

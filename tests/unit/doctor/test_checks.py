@@ -53,7 +53,7 @@ def test_a_resource_definition_that_drops_fields_is_told_with_the_remedy() -> No
     found = checks.records([f"status.field{number}" for number in range(12)])
     assert found.status is Status.FAILED
     assert "status.field9 and 2 more" in found.found
-    assert "kubectl apply -f charts/gc-tuner/crds/" in found.right
+    assert "kubectl apply --server-side --force-conflicts -f charts/gc-tuner/crds/" in found.right
 
 
 def test_a_permission_is_told_with_the_verbs_and_namespaces_that_lack_it() -> None:
