@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 .PHONY: help demo test faults faults-simulated lint format schema e2e e2e-full bench bench-quick bench-plant cluster lock clean
 
 help: ## Show this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 25
 
 $(STAMP): requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "gc-tuner needs Python 3.11 or newer; say which with: make PYTHON=python3.12 ...")'
