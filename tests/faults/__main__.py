@@ -6,6 +6,7 @@ python -m tests.faults [FAULT ...] [--kills N]
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import threading
 import time
@@ -22,7 +23,7 @@ from tests.faults.scene import Scene, set_scene
 from tests.output import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from tests.faults.catalogue import Fault
     from tests.faults.lane import Lane
@@ -47,31 +48,50 @@ def _kill(lane: Lane, number: int, killed: list[Kills]) -> None:
     killed.append(kill_leaders(lane, number, say))
 
 
-def _inflict(scene: Scene, faults: Sequence[Fault], kills: int) -> tuple[list[Result], list[Kills]]:
+def _inflict(scene: Scene, faults: Sequence[Fault]) -> list[Result]:
     """What all share first, by itself; then every lane at its own pace."""
     lanes = list(scene.lanes.values())
     results = [_told(each, lanes) for each in faults if each.place is Place.ALL]
+    _side_by_side(
+        partial(_one_by_one, [each for each in faults if each.place is place], lane, results)
+        for place, lane in scene.lanes.items()
+    )
+    order = [each.name for each in FAULTS]
+    return sorted(results, key=lambda each: order.index(each.name))
+
+
+def _kill_all(scene: Scene, kills: int) -> list[Kills]:
     per_lane = [
         kills // _KILL_LANES + (number < kills % _KILL_LANES)
         for number in range(len(scene.kill_lanes))
     ]
     killed: list[Kills] = []
-    tasks: list[Callable[[], None]] = [
-        partial(_one_by_one, [each for each in faults if each.place is place], lane, results)
-        for place, lane in scene.lanes.items()
-    ]
-    tasks += [
+    _side_by_side(
         partial(_kill, lane, number, killed)
         for lane, number in zip(scene.kill_lanes, per_lane, strict=True)
-    ]
+    )
+    return killed
+
+
+def _side_by_side(tasks: Iterable[Callable[[], None]]) -> None:
     # Not a pool: an interrupt would wait for it.
     threads = [threading.Thread(target=each, daemon=True) for each in tasks]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    order = [each.name for each in FAULTS]
-    return sorted(results, key=lambda each: order.index(each.name)), killed
+
+
+@contextlib.contextmanager
+def _ordered(
+    cluster: Cluster, places: Collection[Place] = (), *, kill_lanes: int = 0
+) -> Iterator[Scene]:
+    """A scene with something to write."""
+    say("services and replicas ...")
+    with set_scene(cluster, places, kill_lanes=kill_lanes) as scene:
+        for lane in (*scene.lanes.values(), *scene.kill_lanes):
+            lane.order_all()
+        yield scene
 
 
 def _arguments() -> argparse.Namespace:
@@ -106,13 +126,17 @@ def main() -> int:
     places = {each.place for each in faults}
     if places == {Place.ALL}:
         places.add(Place.PROMETHEUS)
+    results: list[Result] = []
+    killed: list[Kills] = []
     try:
         with terminated_as_interrupt(), Cluster.start() as cluster:
-            say("services and replicas ...")
-            with set_scene(cluster, places, kill_lanes=_KILL_LANES if kills else 0) as scene:
-                for lane in (*scene.lanes.values(), *scene.kill_lanes):
-                    lane.order_all()
-                results, killed = _inflict(scene, faults, kills)
+            # One scene after the other: two cores are busy with either.
+            if faults:
+                with _ordered(cluster, places) as scene:
+                    results = _inflict(scene, faults)
+            if kills:
+                with _ordered(cluster, kill_lanes=_KILL_LANES) as scene:
+                    killed = _kill_all(scene, kills)
     except KeyboardInterrupt:
         return 130
     except (BuildError, ProcessError, RuntimeError, OSError) as error:

@@ -81,8 +81,8 @@ def _kills(kills: Sequence[Kills]) -> str:
     second = sum(len(each.second_writers) for each in kills)
     return (
         f"{len(seconds)} leaders killed one after the other: another one led after "
-        f"{median(seconds):.1f} s (median), {max(seconds):.1f} s at the most; {changes} changes "
-        f"were written meanwhile, wrong writes {wrong}, second writers {second}.\n"
+        f"{median(seconds):.1f} s (median), {max(seconds):.1f} s at the most.\n"
+        f"{changes} changes written meanwhile; wrong writes {wrong}, second writers {second}.\n"
     )
 
 
