@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -443,6 +444,66 @@ def test_the_definition_refuses_what_is_no_record(adapters: Adapters) -> None:
     )
     assert said == ""
     assert adapters.records.all() == {workload.key: full_record(1.0)}
+
+
+def deployed_again(adapters: Adapters, *arguments: str, env: tuple[tuple[str, str], ...]) -> None:
+    """An owner's deploy of another version, from a manifest that never names GOGC."""
+    deploy = manifest("web", env=env, annotations={"version": "2"})
+    for each in deploy["spec"]["template"]["spec"]["containers"]:
+        if not each.get("env"):
+            each.pop("env", None)
+    adapters.cluster.kubectl(
+        *arguments, "--namespace", adapters.namespace, "--filename=-", input=json.dumps(deploy)
+    )
+
+
+DEPLOYS: Mapping[str, tuple[Callable[[Adapters], object], bool]] = {
+    "kubectl apply": (
+        lambda adapters: deployed_again(adapters, "apply", env=(("ZETA", "2"),)),
+        True,
+    ),
+    "kubectl apply --server-side": (
+        lambda adapters: deployed_again(
+            adapters, "apply", "--server-side", "--force-conflicts", env=(("ZETA", "2"),)
+        ),
+        True,
+    ),
+    "kubectl set image": (
+        lambda adapters: adapters.kubectl("set", "image", "deployment/web", "app=testbed/other"),
+        True,
+    ),
+    "kubectl rollout restart": (
+        lambda adapters: adapters.kubectl("rollout", "restart", "deployment/web"),
+        True,
+    ),
+    "kubectl apply, the last entry of its env gone": (
+        lambda adapters: deployed_again(adapters, "apply", env=()),
+        False,
+    ),
+    "kubectl replace": (
+        lambda adapters: deployed_again(adapters, "replace", env=(("ZETA", "2"),)),
+        False,
+    ),
+    "kubectl rollout undo": (
+        lambda adapters: adapters.kubectl("rollout", "undo", "deployment/web"),
+        False,
+    ),
+}
+"""What owners do, and whether a value that they never name outlives it, as deploys.md has it."""
+
+
+@pytest.mark.parametrize(("deploy", "stays"), DEPLOYS.values(), ids=DEPLOYS)
+def test_what_a_deploy_that_never_names_gogc_does_to_it(
+    adapters: Adapters, deploy: Callable[[Adapters], object], *, stays: bool
+) -> None:
+    adapters.actuator.write(adapters.deploy(), RAISE, "GOGC unset -> 200")
+    before = adapters.rolled_out().generation
+    deploy(adapters)
+    after = adapters.inventory.fetch(adapters.key())
+    assert after.generation > before
+    container = after.container("app")
+    assert container is not None
+    assert container.literal("GOGC") == ("200" if stays else None)
 
 
 def test_a_change_touches_one_entry_and_taking_it_back_leaves_no_trace(adapters: Adapters) -> None:
