@@ -292,10 +292,16 @@ def _typed_errors(request: Request) -> Iterator[None]:
     """Turn whatever the libraries raise into the one error tree."""
     from kubernetes.client.exceptions import OpenApiException  # noqa: PLC0415 - see the module
     from kubernetes.config import ConfigException  # noqa: PLC0415 - as above
-    from urllib3.exceptions import HTTPError, TimeoutError  # noqa: A004, PLC0415 - as above
+    from urllib3.exceptions import (  # noqa: PLC0415 - as above
+        HTTPError,
+        NewConnectionError,
+        TimeoutError,  # noqa: A004 - as above
+    )
 
     try:
         yield
+    except NewConnectionError as error:  # a timeout to urllib3, also where nobody listens
+        raise UnavailableError(f"{request}: no connection: {_one_line(str(error))}") from error
     except TimeoutError as error:
         raise UnavailableError(f"{request}: no answer in time: {_one_line(str(error))}") from error
     except (HTTPError, OpenApiException, ConfigException, OSError) as error:

@@ -138,7 +138,9 @@ def test_nobody_listens(tmp_path: Path) -> None:
         port = listener.getsockname()[1]
     access = ClusterAccess(kubeconfig=kubeconfig(tmp_path / "k", f"http://127.0.0.1:{port}"))
     api = connect(access)
-    with pytest.raises(UnavailableError, match=r"get deployment shop/web: .*refused"):
+    with pytest.raises(
+        UnavailableError, match=r"get deployment shop/web: no connection: .*refused"
+    ):
         api.ask(GET)
     api.close()
 
