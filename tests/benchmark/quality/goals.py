@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 AT_REST = {CRITICAL: 1.03, NORMAL: 1.05, LIVE: 1.05}
 """CPU per request at most, by the oracle's."""
 LEVEL = 1.02
-"""CPU per request at most, by that of the best contender other than the oracle."""
+"""CPU per request at most, by that of the best alternative in which no container is killed for its
+memory; as the oracle, what dies of its setting is none."""
 RESTARTS = 3
 LIVE_SECONDS = 180.0
 """Within which the live channel has to be near."""
@@ -52,9 +53,10 @@ def _goals(scenario: Scenario, scores: dict[str, Score]) -> Iterator[Goal]:
             f"{who}: {_said(ratio)} of the oracle, {AT_REST[name]:.2f} asked",
             ratio is not None and ratio <= AT_REST[name],
         )
+        alive = [each for each in scores.values() if each.lane.oom_kills == 0]
         rivals = [
             each.ratio
-            for each in scores.values()
+            for each in alive
             if not each.lane.name.startswith((STATIC, GC_TUNER)) and each.ratio is not None
         ]
         best = min(rivals, default=None)

@@ -48,6 +48,11 @@ def test_none_may_be_behind_an_alternative() -> None:
     assert missed.startswith("live: 1")
 
 
+def test_an_alternative_that_is_killed_for_its_memory_is_none() -> None:
+    assert _missed(default={"costs": [1.0] * 3, "oom_kills": 1}) == []
+    assert len(_missed(default={"costs": [1.0] * 3})) == len(["critical", "normal", "live"])
+
+
 def test_no_more_may_be_killed_than_by_default() -> None:
     (missed,) = _missed(default={"oom_kills": 1}, gc_tuner_normal={"oom_kills": 2})
     assert missed == "normal: 2 OOM kills, the default 1"
