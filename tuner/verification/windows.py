@@ -50,7 +50,8 @@ def observe(
     until it caught up.
     """
     setting = (*setting, signals.pods)
-    set_back = bool(windows.signals) and signals.at < windows.signals[-1].at
+    latest = windows.signals[-1].at if windows.signals else windows.since
+    set_back = latest is not None and signals.at < latest
     since = signals.at if windows.since is None or set_back else windows.since
     if since != windows.since:
         windows = replace(windows, since=since)

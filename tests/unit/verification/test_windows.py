@@ -47,6 +47,11 @@ def test_a_clock_that_was_set_back_starts_from_nothing() -> None:
     assert [each.at - NOW for each in seen(*back).signals] == [-3600, -3540]
 
 
+def test_a_clock_that_was_set_back_while_pods_were_young_does_not_hold_until_it_caught_up() -> None:
+    windows = seen(signals(at=NOW, pods_young=1), signals(at=NOW - 3600), signals(at=NOW - 3540))
+    assert windows.seen_seconds(NOW - 3540) == 60
+
+
 def test_only_the_newest_are_kept() -> None:
     ticks = [signals(at=NOW + 60 * tick) for tick in range(5)]
     assert [each.at - NOW for each in seen(*ticks, keep=3).signals] == [120, 180, 240]
