@@ -373,6 +373,7 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
         policy=policy,
         override=given.override,
         memory=subject.memory,
+        limit_free=terms.limit_free,
         correction=terms.correction,
         latency=loops.latency,
         alerts=given.source.alerts,

@@ -37,6 +37,8 @@ class Situation:
     """What the container may use."""
     latency: LatencyAnswer
     """What the latency loop says."""
+    limit_free: bool = True
+    """Whether GOMEMLIMIT is ours to write, as far as its owner goes."""
     correction: float = 1.0
     """Of the memory loop, .85-1."""
     override: Override = NONE

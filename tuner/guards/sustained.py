@@ -47,6 +47,7 @@ def _asking_for_a_rise(situation: Situation) -> int:
         law=policy.law,
         memory=situation.memory,
         override=situation.override,
+        limit_free=situation.limit_free,
         correction=situation.correction,
     )
     least = -math.inf if situation.latency.mendable else policy.law.worth_ratio

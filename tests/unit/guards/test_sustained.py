@@ -90,6 +90,15 @@ def test_a_rise_that_fewer_windows_ask_for_waits(costly: int) -> None:
     assert f"by {costly} of the last 5 rate windows" in answer.detail
 
 
+def test_windows_do_not_ask_for_what_only_a_gomemlimit_of_ours_allows() -> None:
+    # Its ceiling is 298: .95 of it are too little more than 260, and ours lets GOGC pass it.
+    limited = signals(gogc=260.0, gogc_effective=260.0, gomemlimit_bytes=430.0 * MIB)
+    ours = situation(memory=Memory(490 * MIB, 490 * MIB), windows=(limited,) * 5)
+    rise = move(520, current_gogc=260.0)
+    assert sustained(rise, ours) is rise
+    assert isinstance(sustained(rise, replace(ours, limit_free=False)), Hold)
+
+
 # .9 of 1024 MiB less 1.1 times what Go does not know: 910 MiB, and 800 MiB where that is 110 MiB.
 CALM, BUSY = signals(unknown_bytes=10.0 * MIB), signals(unknown_bytes=110.0 * MIB)
 
