@@ -17,7 +17,7 @@ from tuner.control.prediction import predict
 from tuner.control.propose import Terms
 from tuner.control.states import Advanced, States, advance_loops
 from tuner.control.tier import tier_of
-from tuner.guards import decide, mode_of
+from tuner.guards import decide, limit_left, mode_of
 from tuner.guards.alert import firing
 from tuner.guards.change_window import outside_window
 from tuner.guards.cooldown import cooldown_seconds, retry_seconds
@@ -379,6 +379,9 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
         alerts=given.source.alerts,
         limit_asked_at=None if asked is None else asked.at,
     )
+    if proposal.memory_limit is not None and limit_left(proposal, situation) is None:
+        # GOGC must not lean on a GOMEMLIMIT that does not come.
+        proposal = propose(signals, replace(terms, limit_stays=True))
     guarded = decide(proposal, situation)
     barrier = admission(situation, kept.barrier)
     if isinstance(guarded, Hold):

@@ -7,6 +7,7 @@ import pytest
 from tests.examples import (
     MIB,
     NOW,
+    OURS,
     applied_gogc,
     container,
     gogc_after,
@@ -110,6 +111,40 @@ def test_memory_in_danger_gets_its_gomemlimit_at_once_and_gogc_stays() -> None:
     plan = planned(assessed(TIGHT, kept=Kept(), said=full))
     assert plan.reason is Reason.DANGER
     assert [each.name for each in plan.change.settings] == [GOMEMLIMIT]
+
+
+def quarantined(limit: str) -> Record:
+    harm = outcome(
+        Verdict.REGRESSED,
+        at=NOW - 1900,
+        change=Change("app", (backstop(limit),)),
+        reason=Reason.MEMORY_LIMIT,
+    )
+    return record(history=(harm,))
+
+
+def test_gogc_falls_where_the_gomemlimit_that_would_spare_it_is_in_quarantine() -> None:
+    plan = planned(assessed(TIGHT, quarantined("209MiB")))
+    assert plan.reason is Reason.MEMORY_CEILING
+    # .95 of the .97 * (.9 * 245 - 10 - 20) - 100 MiB that the limit leaves.
+    assert plan.change.settings == (Setting(GOGC, None, "80"),)
+
+
+def test_gogc_does_not_pass_the_ceiling_while_the_gomemlimit_behind_it_is_in_quarantine() -> None:
+    app = container(memory_limit_bytes=512 * MIB, env={GOGC: OURS})
+    subject = workload(containers=(app,))
+    figures = reading(gogc_lowest=200.0, gogc_highest=200.0, heap_goal_bytes=300.0 * MIB)
+    seen = tuple(replace(each, gogc=200.0, gogc_effective=200.0) for each in SEEN)
+    setting = ("u", "digest", "app", 200.0, None, None, 2)
+    kept = Kept(Windows(setting, seen, since=NOW - 300))
+    said = source(readings={"app": figures})
+
+    behind_it = planned(assessed(subject, kept=kept, said=said)).change
+    assert (gogc_after(behind_it), behind_it.of(GOMEMLIMIT)) == ("400", backstop("449MiB"))
+    # .95 of the .97 * (.9 * 512 - 10 - 20) - 100 MiB that the container's limit leaves; at 400 the
+    # heap would take 530 MiB of the 512.
+    without = planned(assessed(subject, quarantined("449MiB"), kept, said)).change
+    assert without.settings == (Setting(GOGC, "200", "300"),)
 
 
 def test_the_record_tells_decision_figures_and_recommendation() -> None:

@@ -38,6 +38,8 @@ class Terms:
     override: Override = NONE
     limit_free: bool = True
     """Whether GOMEMLIMIT is ours to write, as far as its owner goes."""
+    limit_stays: bool = False
+    """Whether GOMEMLIMIT stays as it is, whatever would be better."""
     correction: float = 1.0
     """Of the container limit, .85-1; from the memory loop."""
     danger: str = ""
@@ -70,7 +72,7 @@ def _first(limit: MemoryLimitMove | None) -> bool:
 def _memory_limit(signals: Signals, terms: Terms) -> MemoryLimitMove | None:
     """GOMEMLIMIT to write; None where the one in force will do, or none can be set."""
     pinned, available = terms.override.pin_memory_limit_bytes, terms.memory.limit_bytes
-    if not terms.limit_free:
+    if terms.limit_stays or not terms.limit_free:
         return None
     if pinned is not None:
         mib: int | None = pinned // MIB

@@ -98,7 +98,7 @@ def decide(proposal: Proposal, situation: Situation) -> Proposal | Hold:
     if refusal is not None:
         return refusal
     gogc = _gogc(proposal.gogc, situation)
-    limit = _memory_limit(proposal, situation)
+    limit = limit_left(proposal, situation)
     if isinstance(gogc, Hold) and (limit is None or not worth_alone(limit, proposal, situation)):
         return gogc
     proposal = replace(proposal, gogc=gogc, memory_limit=limit)
@@ -121,7 +121,8 @@ def _gogc(move: GogcMove | Hold, situation: Situation) -> GogcMove | Hold:
     return move
 
 
-def _memory_limit(proposal: Proposal, situation: Situation) -> MemoryLimitMove | None:
+def limit_left(proposal: Proposal, situation: Situation) -> MemoryLimitMove | None:
+    """The move of GOMEMLIMIT after its own guards; None where none is left."""
     move = proposal.memory_limit
     if move is None or memory_limit_in_process(situation) is not None:
         return None
