@@ -276,13 +276,14 @@ def _subject(
     )
     if isinstance(signals, Hold):
         return signals
-    signals = _with_limit(signals, workload, container)
+    if Quantity.GOMEMLIMIT_BYTES not in chosen[1]:
+        signals = _with_limit(signals, workload, container)
     return _Subject(workload, container, profile, signals, memory_of(workload, container))
 
 
 def _with_limit(signals: Signals, workload: Workload, container: Container) -> Signals:
-    """The signals with the GOMEMLIMIT of the template, where no metric tells what is in force."""
-    if signals.gomemlimit_bytes is not None or workload.rollout is not Rollout.COMPLETE:
+    """The signals with the GOMEMLIMIT of the template: no metric tells what is in force."""
+    if workload.rollout is not Rollout.COMPLETE:
         return signals
     try:
         given = parse(container.literal(GOMEMLIMIT))

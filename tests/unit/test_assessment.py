@@ -28,7 +28,16 @@ from tuner.model.reading import Quantity
 from tuner.model.reason import Reason
 from tuner.model.record import Learned, Record
 from tuner.model.trial import Change, Outcome, Phase, Setting, Spread, Trial, Verdict
-from tuner.model.workload import GOGC, GOMEMLIMIT, EnvEntry, Mode, Rollout, Running, Workload
+from tuner.model.workload import (
+    GOGC,
+    GOMEMLIMIT,
+    EnvEntry,
+    LiveChannel,
+    Mode,
+    Rollout,
+    Running,
+    Workload,
+)
 from tuner.verification import Windows
 
 POLICY = policy()
@@ -145,6 +154,30 @@ def test_gogc_does_not_pass_the_ceiling_while_the_gomemlimit_behind_it_is_in_qua
     # heap would take 530 MiB of the 512.
     without = planned(assessed(subject, quarantined("449MiB"), kept, said)).change
     assert without.settings == (Setting(GOGC, "200", "300"),)
+
+
+OVERLOOKED = workload(
+    live=LiveChannel("cart-gc"),
+    containers=(
+        container(memory_limit_bytes=245 * MIB, env={GOMEMLIMIT: replace(OURS, value="209MiB")}),
+    ),
+)
+"""A live ConfigMap with a GOMEMLIMIT that the pods do not take up."""
+FULL = source(readings={"app": reading(resident_bytes=240.0 * MIB, gomemlimit_bytes=2.0**63)})
+
+
+def test_a_gomemlimit_that_the_pods_say_is_not_set_is_not_taken_to_be_in_force() -> None:
+    alone = trial(
+        change=Change("app", (backstop("209MiB"),)), phase=Phase.ROLLING_OUT, phase_at=NOW - 15
+    )
+    under_way = assessed(OVERLOOKED, record(trial=alone), said=FULL).assessment.record.trial
+    assert under_way is not None
+    assert under_way.phase is Phase.ROLLING_OUT
+
+
+def test_memory_in_danger_lowers_gogc_where_the_pods_take_no_gomemlimit_up() -> None:
+    plan = planned(assessed(OVERLOOKED, said=FULL))
+    assert (plan.reason, plan.change.settings) == (Reason.DANGER, (Setting(GOGC, None, "67"),))
 
 
 def test_the_record_tells_decision_figures_and_recommendation() -> None:

@@ -28,9 +28,9 @@ def gogc_in_process(situation: Situation) -> Hold | None:
 
 
 def memory_limit_in_process(situation: Situation) -> Hold | None:
-    """Refuse where the pods run with another GOMEMLIMIT than they were given.
+    """Refuse where the pods run with another GOMEMLIMIT than they were given, or with none.
 
-    None in the signals tells nothing: it also stands for a metric that is not exported.
+    Where no metric tells, the signals have what they were given.
     """
     if not _comparable(situation, GOMEMLIMIT):
         return None
@@ -39,9 +39,10 @@ def memory_limit_in_process(situation: Situation) -> Hold | None:
     except ValueError:
         # No pod starts with it, so that these started with something else.
         return None
-    if any(each.gomemlimit_bytes in {None, expected} for each in _seen(situation)):
+    if any(each.gomemlimit_bytes == expected for each in _seen(situation)):
         return None
-    return _hold(situation, GOMEMLIMIT, f"{situation.signals.gomemlimit_bytes:.0f}B")
+    limit = situation.signals.gomemlimit_bytes
+    return _hold(situation, GOMEMLIMIT, "off" if limit is None else f"{limit:.0f}B")
 
 
 def _comparable(situation: Situation, name: str) -> bool:
