@@ -56,10 +56,13 @@ def propose(signals: Signals, terms: Terms) -> Proposal:
         # A heap that hardly ever grows is not worth a restart for a backstop.
         limit = None
     backstop = signals.gomemlimit_bytes if limit is None else float(limit.mib * MIB)
+    gogc = signals.gogc_effective
+    if signals.gomemlimit_bytes is not None:  # with more room, the heap grows as far as GOGC has it
+        gogc = max(gogc, signals.gogc)
     return Proposal(
         gogc=untunable or _gogc(signals, terms, backstop),
         memory_limit=limit,
-        prediction=predict(signals, signals.gogc_effective, terms.law, backstop),
+        prediction=predict(signals, gogc, terms.law, backstop),
         danger=terms.danger,
     )
 

@@ -134,6 +134,15 @@ def test_a_passed_limit_gets_the_first_gomemlimit_and_gogc_stays() -> None:
     assert answer.gogc.target_gogc == 800
 
 
+@pytest.mark.parametrize("gogc", [800.0, math.inf])
+def test_a_gomemlimit_that_rises_lets_the_heap_grow_as_far_as_gogc_has_it(gogc: float) -> None:
+    bound = signals(gogc=gogc, gogc_effective=300.0, gc_share=0.1, gomemlimit_bytes=434.0 * MIB)
+    answer = asked(bound, USUAL)
+    assert answer.memory_limit == MemoryLimitMove(434.0 * MIB, 910)
+    assert answer.prediction.memory_peak_bytes == 920 * MIB
+    assert answer.prediction.cpu_saving_ratio > 0.05
+
+
 def test_a_passed_limit_behind_a_gomemlimit_lowers_nothing() -> None:
     guarded = signals(gogc=800.0, gogc_effective=500.0, gc_share=0.1, gomemlimit_bytes=900.0 * MIB)
     assert moved(guarded, USUAL).target_gogc == 800
