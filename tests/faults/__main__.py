@@ -48,19 +48,34 @@ def _kill(lane: Lane, number: int, killed: list[Kills]) -> None:
     killed.append(kill_leaders(lane, number, say))
 
 
-def _inflict(scene: Scene, faults: Sequence[Fault]) -> list[Result]:
-    """What all share first, by itself; then every lane at its own pace."""
+def inflict(scene: Scene, faults: Sequence[Fault]) -> list[Result]:
+    """What all share first, by itself; then every lane at its own pace.
+
+    Returns:
+        What came of each fault; of one that broke off, that it did.
+    """
     lanes = list(scene.lanes.values())
     results = [_told(each, lanes) for each in faults if each.place is Place.ALL]
     _side_by_side(
         partial(_one_by_one, [each for each in faults if each.place is place], lane, results)
         for place, lane in scene.lanes.items()
     )
+    run_to_end = {each.name for each in results}
+    results += [
+        Result(name=each.name, missed=["it was not run to its end"])
+        for each in faults
+        if each.name not in run_to_end
+    ]
     order = [each.name for each in FAULTS]
     return sorted(results, key=lambda each: order.index(each.name))
 
 
-def _kill_all(scene: Scene, kills: int) -> list[Kills]:
+def kill_all(scene: Scene, kills: int) -> list[Kills]:
+    """So many leaders, on all lanes for it side by side.
+
+    Returns:
+        What came of each lane; of one that broke off, that it did.
+    """
     per_lane = [
         kills // _KILL_LANES + (number < kills % _KILL_LANES)
         for number in range(len(scene.kill_lanes))
@@ -70,7 +85,9 @@ def _kill_all(scene: Scene, kills: int) -> list[Kills]:
         partial(_kill, lane, number, killed)
         for lane, number in zip(scene.kill_lanes, per_lane, strict=True)
     )
-    return killed
+    broken = len(scene.kill_lanes) - len(killed)
+    missed = ["they were not killed to the end"]
+    return killed + [Kills(name="leaders killed", missed=missed) for _ in range(broken)]
 
 
 def _side_by_side(tasks: Iterable[Callable[[], None]]) -> None:
@@ -133,10 +150,10 @@ def main() -> int:
             # One scene after the other: two cores are busy with either.
             if faults:
                 with _ordered(cluster, places) as scene:
-                    results = _inflict(scene, faults)
+                    results = inflict(scene, faults)
             if kills:
                 with _ordered(cluster, kill_lanes=_KILL_LANES) as scene:
-                    killed = _kill_all(scene, kills)
+                    killed = kill_all(scene, kills)
     except KeyboardInterrupt:
         return 130
     except (BuildError, ProcessError, RuntimeError, OSError) as error:

@@ -2,14 +2,21 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from tests.e2e.testbed.proxy import Altered, Request
-from tests.faults.catalogue import FAULTS, Fault, an_hour_ahead, not_a_number, partial
+from tests.faults.__main__ import inflict, kill_all
+from tests.faults.catalogue import FAULTS, Fault, Place, an_hour_ahead, not_a_number, partial
 from tests.faults.judge import Change
 from tests.faults.run import Result, too_early, too_late
+from tests.faults.scene import Scene
+
+if TYPE_CHECKING:
+    from tests.faults.lane import Lane
 
 AT = 1_800_000_000.0
 QUERY = Request("GET", f"/api/v1/query?query=up&time={AT}", b"")
@@ -68,6 +75,17 @@ def change(seconds: float, reason: str = "pinned") -> Change:
 )
 def test_nothing_is_written_without_a_window_of_good_data(written: Change, *, early: bool) -> None:
     assert bool(too_early([written], AT, AT + 30.0)) is early
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_broke_off_is_missed() -> None:
+    on_pods = [each for each in FAULTS if each.place is Place.POD]
+    nothing = cast("Lane", SimpleNamespace(name="a lane that cannot be judged"))
+    scene = Scene({Place.POD: nothing}, [nothing])
+    results, killed = inflict(scene, on_pods), kill_all(scene, 1)
+    assert [each.name for each in results] == [each.name for each in on_pods]
+    assert all(each.lines for each in (*results, *killed))
+    assert len(killed) == 1
 
 
 def test_what_took_too_long_is_told() -> None:
