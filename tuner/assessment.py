@@ -21,6 +21,7 @@ from tuner.guards import decide, limit_left, mode_of
 from tuner.guards.alert import firing
 from tuner.guards.change_window import outside_window
 from tuner.guards.cooldown import cooldown_seconds, retry_seconds
+from tuner.guards.in_process import memory_limit_in_process
 from tuner.guards.orders import stopped
 from tuner.guards.ownership import limit_is_free
 from tuner.guards.resize import resizing
@@ -347,19 +348,6 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
     policy = _learned(given.policy, given.record)
     profile = replace(subject.profile, gc_share_target=loops.latency.gc_share_target)
     killed = killed_since(subject.container.running, _changed_at(given.record), now)
-    terms = Terms(
-        profile=profile,
-        law=policy.law,
-        memory=subject.memory,
-        override=given.override,
-        limit_free=(signals.go_version or LIMIT_SINCE) >= LIMIT_SINCE
-        and limit_is_free(subject.workload, subject.container, signals.gomemlimit_bytes),
-        correction=loops.states.correction.k,
-        danger=danger_of(signals, subject.memory, policy.guards, killed=killed),
-        killed=killed,
-    )
-    proposal = propose(signals, terms)
-    asked = _limit_asked(kept.limit_asked, proposal, subject, now)
     situation = Situation(
         now=now,
         workload=subject.workload,
@@ -374,12 +362,27 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
         policy=policy,
         override=given.override,
         memory=subject.memory,
-        limit_free=terms.limit_free,
-        correction=terms.correction,
+        limit_free=(signals.go_version or LIMIT_SINCE) >= LIMIT_SINCE
+        and limit_is_free(subject.workload, subject.container, signals.gomemlimit_bytes),
+        correction=loops.states.correction.k,
         latency=loops.latency,
         alerts=given.source.alerts,
-        limit_asked_at=None if asked is None else asked.at,
     )
+    if memory_limit_in_process(situation) is not None:
+        situation = replace(situation, limit_free=False)
+    terms = Terms(
+        profile=profile,
+        law=policy.law,
+        memory=subject.memory,
+        override=given.override,
+        limit_free=situation.limit_free,
+        correction=situation.correction,
+        danger=danger_of(signals, subject.memory, policy.guards, killed=killed),
+        killed=killed,
+    )
+    proposal = propose(signals, terms)
+    asked = _limit_asked(kept.limit_asked, proposal, subject, now)
+    situation = replace(situation, limit_asked_at=None if asked is None else asked.at)
     if proposal.memory_limit is not None and limit_left(proposal, situation) is None:
         # GOGC must not lean on a GOMEMLIMIT that does not come.
         proposal = propose(signals, replace(terms, limit_stays=True))

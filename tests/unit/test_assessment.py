@@ -156,6 +156,26 @@ def test_gogc_does_not_pass_the_ceiling_while_the_gomemlimit_behind_it_is_in_qua
     assert without.settings == (Setting(GOGC, "200", "300"),)
 
 
+def test_gogc_does_not_pass_the_ceiling_behind_a_gomemlimit_that_the_program_set_over_ours() -> (
+    None
+):
+    given = {GOGC: OURS, GOMEMLIMIT: replace(OURS, value="400MiB")}
+    app = container(memory_request_bytes=490 * MIB, memory_limit_bytes=490 * MIB, env=given)
+    own = 430.0 * MIB
+    figures = reading(
+        gogc_lowest=200.0, gogc_highest=200.0, heap_goal_bytes=300.0 * MIB, gomemlimit_bytes=own
+    )
+    seen = tuple(
+        replace(each, gogc=200.0, gogc_effective=200.0, gomemlimit_bytes=own) for each in SEEN
+    )
+    kept = Kept(Windows(("u", "digest", "app", 200.0, own, None, 2), seen, since=NOW - 300))
+    plan = planned(
+        assessed(workload(containers=(app,)), kept=kept, said=source(readings={"app": figures}))
+    )
+    # .95 of the .97 * (430 - 20) - 100 MiB that it leaves.
+    assert plan.change.settings == (Setting(GOGC, "200", "280"),)
+
+
 OVERLOOKED = workload(
     live=LiveChannel("cart-gc"),
     containers=(

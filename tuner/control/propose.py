@@ -37,7 +37,7 @@ class Terms:
     memory: Memory
     override: Override = NONE
     limit_free: bool = True
-    """Whether GOMEMLIMIT is ours to write, as far as its owner goes."""
+    """Whether GOMEMLIMIT is ours to write: no other manager's, and not set by the program."""
     limit_stays: bool = False
     """Whether GOMEMLIMIT stays as it is, whatever would be better."""
     correction: float = 1.0

@@ -38,7 +38,7 @@ class Situation:
     latency: LatencyAnswer
     """What the latency loop says."""
     limit_free: bool = True
-    """Whether GOMEMLIMIT is ours to write, as far as its owner goes."""
+    """Whether GOMEMLIMIT is ours to write: no other manager's, and not set by the program."""
     correction: float = 1.0
     """Of the memory loop, .85-1."""
     override: Override = NONE
