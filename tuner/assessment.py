@@ -378,7 +378,7 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
         limit_free=situation.limit_free,
         correction=situation.correction,
         danger=danger_of(signals, subject.memory, policy.guards, killed=killed),
-        killed=killed,
+        limit_trusted=not killed and given.record.reverts == 0,
     )
     proposal = propose(signals, terms)
     asked = _limit_asked(kept.limit_asked, proposal, subject, now)

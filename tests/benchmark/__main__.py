@@ -141,7 +141,8 @@ def main() -> int:
         sys.stdout.write(text)
     else:
         PAGE.write_text(text)
-        for name in (*map(_quality_name, SCENARIOS), *map(_cost_name, arguments.workloads)):
+        sizes = {*SIZES, *arguments.workloads}
+        for name in (*map(_quality_name, SCENARIOS), *map(_cost_name, sizes)):
             store.publish(name)
         say(f"written: {PAGE.relative_to(REPOSITORY)}")
     return 0

@@ -181,7 +181,10 @@ def _path(folder: Path, name: str) -> Path:
 
 
 def _kept(path: Path) -> _Kept | None:
-    return msgspec.json.decode(path.read_bytes(), type=_Kept) if path.exists() else None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Kept)
+    except (FileNotFoundError, msgspec.MsgspecError):  # never made, or by a version of other fields
+        return None
 
 
 def _write(path: Path, kept: _Kept) -> None:

@@ -115,6 +115,11 @@ def test_a_gomemlimit_alone_does_it_where_the_live_heap_is_measured() -> None:
     assert (plan.reason, plan.change.settings) == (Reason.MEMORY_LIMIT, (backstop("209MiB"),))
 
 
+def test_where_somebody_took_a_value_away_gogc_falls_with_the_gomemlimit() -> None:
+    plan = planned(assessed(TIGHT, record(reverted_at=NOW - 86400, reverts=1)))
+    assert (plan.reason, gogc_after(plan.change)) == (Reason.MEMORY_CEILING, "79")
+
+
 def test_memory_in_danger_gets_its_gomemlimit_at_once_and_gogc_stays() -> None:
     full = source(readings={"app": reading(resident_bytes=240.0 * MIB)})
     plan = planned(assessed(TIGHT, kept=Kept(), said=full))

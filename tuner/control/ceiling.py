@@ -51,6 +51,7 @@ def memory_ceiling(
     law: ControlLaw,
     *,
     backstop_bytes: float | None = None,
+    trusted: bool = True,
 ) -> Ceiling | None:
     """What the container's memory allows; None where neither request nor limit is known.
 
@@ -66,6 +67,7 @@ def memory_ceiling(
         profile: The tier.
         law: Constants.
         backstop_bytes: GOMEMLIMIT that will be in force; None: the one that is, if any.
+        trusted: Whether a first one may be relied on.
     """
     request, limit = memory.request_bytes, memory.limit_bytes
     if request is None and limit is None:
@@ -85,7 +87,8 @@ def memory_ceiling(
     if limit is not None:
         within_limit = _gogc(signals, profile.memory_set_point * limit, backstop)
     relieved = (
-        signals.gomemlimit_bytes is None
+        trusted
+        and signals.gomemlimit_bytes is None
         and limit is not None
         and _holds(backstop, signals, profile.memory_set_point * limit)
         and signals.live_source is Source.MEASURED

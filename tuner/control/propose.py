@@ -44,8 +44,8 @@ class Terms:
     """Of the container limit, .85-1; from the memory loop."""
     danger: str = ""
     """Why the container's memory is in danger; empty where it is not."""
-    killed: bool = False
-    """Whether it was killed for it, and is not only about to be."""
+    limit_trusted: bool = True
+    """Whether a first GOMEMLIMIT may be relied on: no kill is past, and nobody took one away."""
 
 
 def propose(signals: Signals, terms: Terms) -> Proposal:
@@ -105,7 +105,12 @@ def _within(mib: int, terms: Terms) -> int:
 
 def _gogc(signals: Signals, terms: Terms, backstop_bytes: float | None) -> GogcMove:
     ceiling = memory_ceiling(
-        signals, terms.memory, terms.profile, terms.law, backstop_bytes=backstop_bytes
+        signals,
+        terms.memory,
+        terms.profile,
+        terms.law,
+        backstop_bytes=backstop_bytes,
+        trusted=terms.limit_trusted,
     )
     # An off that may be tuned is left from the GOGC that would give today's heap goal, and 0 from
     # the least that can be written.
@@ -160,7 +165,7 @@ def _target(
     if override.pin_gogc is not None:
         return override.pin_gogc, Limit.OVERRIDE
     if terms.danger and ceiling is not None:
-        return _safe(current, ceiling, terms), Limit.DANGER
+        return _safe(current, ceiling), Limit.DANGER
     target, limited_by = _low_select(signals, current, ceiling, terms)
     lowest, highest = override.gogc_lowest, override.gogc_highest
     if lowest is not None and target < lowest:
@@ -179,9 +184,9 @@ def _lifted(
     return max(round_down(law.ceiling_margin * ceiling.gogc), target), Limit.CEILING
 
 
-def _safe(current: int, ceiling: Ceiling, terms: Terms) -> int:
-    """Never more than today's; today's where GOMEMLIMIT averts it, unless a kill is past."""
-    if math.isinf(ceiling.limit_gogc) or (ceiling.relieved and not terms.killed):
+def _safe(current: int, ceiling: Ceiling) -> int:
+    """Never more than today's; today's where GOMEMLIMIT averts the danger."""
+    if math.isinf(ceiling.limit_gogc) or ceiling.relieved:
         return current
     return min(max(round_down(DANGER_MARGIN * ceiling.limit_gogc), GOGC_LEAST), current)
 

@@ -10,6 +10,7 @@ from tuner.model.reason import Reason
 from tuner.model.shard import shard_of, share_of
 from tuner.model.trial import Phase, Trial
 from tuner.model.workload import Mode, Rollout, WorkloadKey
+from tuner.verification.verdict import MEMORY_SAFETY
 
 URGENCY = {
     Reason.ROLLBACK: 0,
@@ -71,8 +72,11 @@ def room_for(key: WorkloadKey, busy: Sequence[WorkloadKey], rules: GuardRules) -
 
 
 def _turn(trial: Trial) -> tuple[int, float]:
+    """What saves most goes first; of what memory needs, what costs most: it is furthest gone."""
+    saving = trial.prediction.cpu_saving_ratio
     # A record that was edited by hand may hold any reason: it comes last.
-    return URGENCY.get(trial.reason, len(URGENCY)), -trial.prediction.cpu_saving_ratio
+    urgency = URGENCY.get(trial.reason, len(URGENCY))
+    return urgency, saving if trial.reason in MEMORY_SAFETY else -saving
 
 
 def _replacing_pods(assessment: Assessment) -> bool:

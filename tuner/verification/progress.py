@@ -19,6 +19,7 @@ from tuner.model.workload import GOGC, GOMEMLIMIT, Kind, Rollout, Workload
 from tuner.verification.allowed import disallowed
 from tuner.verification.learning import learn, learn_kill
 from tuner.verification.verdict import (
+    MEMORY_SAFETY,
     Judgement,
     comparable,
     errors_broke_out,
@@ -107,13 +108,21 @@ def _killed(record: Record, trial: Trial, view: View) -> Progress | None:
     if trial.reason is Reason.ROLLBACK or container is None:
         return None
     running = container.running
-    if running.oom_killed_at is not None and running.oom_killed_at > trial.started_at:
+    # Of pods that are about to be replaced, a kill is what the change was for; those of the new
+    # ones are still told of once it is complete.
+    replaced = (
+        trial.phase is Phase.ROLLING_OUT
+        and trial.reason in MEMORY_SAFETY
+        and view.workload.live is None
+    )
+    killed_at = running.oom_killed_at
+    if killed_at is not None and killed_at > trial.started_at and not replaced:
         judgement = Judgement(Verdict.REGRESSED, "the kernel killed it for its memory", None)
         learned = learn_kill(
             record.learned,
             peak_bytes=trial.prediction.memory_peak_bytes,
             limit_bytes=running.memory_limit_bytes or container.memory_limit_bytes,
-            at=running.oom_killed_at,
+            at=killed_at,
         )
         record = msgspec.structs.replace(record, learned=learned)
         back = _down(trial.change)

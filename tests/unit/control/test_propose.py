@@ -423,7 +423,7 @@ def test_danger_ends_at_the_least_gogc(gogc: float, target: int) -> None:
     [
         pytest.param({}, 900, id="about to be killed"),
         # .8 of the 763.3 that the GOMEMLIMIT leaves.
-        pytest.param({"killed": True}, 610, id="killed"),
+        pytest.param({"limit_trusted": False}, 610, id="killed"),
     ],
 )
 def test_danger_sets_a_gomemlimit_and_lowers_gogc_only_after_a_kill(

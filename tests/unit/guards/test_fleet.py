@@ -78,6 +78,11 @@ def test_of_two_in_a_namespace_the_one_that_saves_more_goes_first() -> None:
     assert refused({"little": wishing(0.05), "much": wishing(0.2)}) == {"little"}
 
 
+@pytest.mark.parametrize("reason", [Reason.DANGER, Reason.MEMORY_CEILING, Reason.MEMORY_LIMIT])
+def test_of_two_that_memory_needs_the_one_that_costs_more_goes_first(reason: Reason) -> None:
+    assert refused({"far": wishing(0.0, reason), "near": wishing(-0.2, reason)}) == {"far"}
+
+
 def test_harm_is_undone_first_then_danger_then_peoples_word_then_memory_and_gain_last() -> None:
     turns = [
         Reason.ROLLBACK,

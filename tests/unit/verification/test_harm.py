@@ -132,6 +132,17 @@ def test_a_kill_under_what_took_no_more_memory_ends_the_trial_and_keeps_the_valu
     assert progress.record.learned.killed_at == NOW + 50
 
 
+@pytest.mark.parametrize("reason", [Reason.MEMORY_CEILING, Reason.MEMORY_LIMIT, Reason.DANGER])
+def test_a_kill_while_pods_are_replaced_for_their_memory_is_the_old_ones(reason: Reason) -> None:
+    under_way = under(Phase.ROLLING_OUT, reason=reason)
+    rolling = seen(under_way, having(KILLED, rollout=Rollout.IN_PROGRESS))
+    assert rolling.ended is None
+    assert rolling.record.learned == Learned()
+    # A new one's is still told of when all are new.
+    complete = seen(under(Phase.SETTLING, reason=reason), having(KILLED))
+    assert ended(complete).verdict is Verdict.REGRESSED
+
+
 def test_a_kill_before_the_change_is_not_the_changes() -> None:
     before = Running(oom_killed_at=NOW - 1)
     progress = seen(under(Phase.MEASURING), having(before), newest=signals())
