@@ -129,9 +129,10 @@ def assess(
     signals = seen = None
     if isinstance(subject, _Subject):
         seen = subject.signals
-        kept = replace(kept, windows=_observed_windows(kept.windows, workload, seen, policy))
-        signals = pooled(kept.windows.signals, seen, policy.timing, policy.trial)
-        subject = replace(subject, signals=signals)
+        windows = _observed_windows(kept.windows, workload, seen, policy)
+        kept = kept if windows is kept.windows else replace(kept, windows=windows)
+        signals = pooled(windows.signals, seen, policy.timing, policy.trial)
+        subject = subject if signals is seen else replace(subject, signals=signals)
     elif source.readings is not None:  # else it is the source that has to be steady again
         kept = replace(kept, windows=kept.windows.broken_off())
     ended = None
@@ -161,15 +162,14 @@ def assess(
     else:
         record = _with_kills(subject, record or _blank(mode), policy.law)
         loops = _advanced(subject, record, kept, source.at, policy)
-        kept = replace(kept, states=loops.states)
         given = _Given(mode, record, source, policy, override)
         answer = _decided(subject, given, kept, loops)
-        kept = replace(kept, limit_asked=answer.limit_asked)
+        kept = Kept(kept.windows, loops.states, kept.barrier, answer.limit_asked)
     assessment = _assessment(workload, record, mode, answer)
     if answer.admission is None:
         return Assessed(assessment, kept, kept, ended)
-    unwritten = replace(kept, barrier=answer.admission.unwritten)
-    written = replace(kept, barrier=answer.admission.written)
+    unwritten = _with_barrier(kept, answer.admission.unwritten)
+    written = _with_barrier(kept, answer.admission.written)
     if workload.live is None:
         return Assessed(assessment, unwritten, written, ended)  # it rode along, if anything went
     if isinstance(answer.decision, Hold) and answer.admission.apply is not None:
@@ -177,6 +177,10 @@ def assess(
     else:
         written = unwritten
     return Assessed(assessment, unwritten, written, ended)
+
+
+def _with_barrier(kept: Kept, barrier: BarrierState) -> Kept:
+    return kept if barrier is kept.barrier else replace(kept, barrier=barrier)
 
 
 def broken_off(
@@ -346,8 +350,11 @@ def _advanced(
 def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _Answer:
     signals, now = subject.signals, given.source.at
     policy = _learned(given.policy, given.record)
-    profile = replace(subject.profile, gc_share_target=loops.latency.gc_share_target)
+    profile, share = subject.profile, loops.latency.gc_share_target
+    if share != profile.gc_share_target:
+        profile = replace(profile, gc_share_target=share)
     killed = killed_since(subject.container.running, _changed_at(given.record), now)
+    asked = _still_asked(kept.limit_asked, subject, now)
     situation = Situation(
         now=now,
         workload=subject.workload,
@@ -367,6 +374,7 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
         correction=loops.states.correction.k,
         latency=loops.latency,
         alerts=given.source.alerts,
+        limit_asked_at=None if asked is None else asked.at,
     )
     if memory_limit_in_process(situation) is not None:
         situation = replace(situation, limit_free=False)
@@ -381,8 +389,8 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
         limit_trusted=not killed and given.record.reverts == 0,
     )
     proposal = propose(signals, terms)
-    asked = _limit_asked(kept.limit_asked, proposal, subject, now)
-    situation = replace(situation, limit_asked_at=None if asked is None else asked.at)
+    if asked is None and proposal.memory_limit is not None:
+        asked = LimitAsked(_beside(subject), now)
     if proposal.memory_limit is not None and limit_left(proposal, situation) is None:
         # GOGC must not lean on a GOMEMLIMIT that does not come.
         proposal = propose(signals, replace(terms, limit_stays=True))
@@ -395,14 +403,15 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
     return _Answer(apply, signals, _carried(proposal, guarded), barrier, asked)
 
 
-def _limit_asked(
-    before: LimitAsked | None, proposal: Proposal, subject: _Subject, now: float
-) -> LimitAsked | None:
+def _beside(subject: _Subject) -> tuple[float | None, int | None]:
+    return subject.signals.gomemlimit_bytes, subject.memory.limit_bytes
+
+
+def _still_asked(before: LimitAsked | None, subject: _Subject, now: float) -> LimitAsked | None:
     """Since when; it stays known while it is not asked for, as a service is idle now and then."""
-    beside = (subject.signals.gomemlimit_bytes, subject.memory.limit_bytes)
-    if before is not None and before.beside == beside and before.at <= now:
-        return before
-    return None if proposal.memory_limit is None else LimitAsked(beside, now)
+    if before is None or before.beside != _beside(subject) or before.at > now:
+        return None
+    return before
 
 
 def _carried(asked: Proposal, guarded: Proposal) -> Proposal:

@@ -483,6 +483,8 @@ def _held(assessment: Assessment, hold: Hold) -> Assessment:
 def _sighted(assessment: Assessment, first_seen: Mapping[str, float]) -> Assessment:
     """The answer with what the record has to remember of the overrides."""
     sightings = tuple(Sighting(entry, at) for entry, at in sorted(first_seen.items()))
+    if sightings == assessment.record.sightings:
+        return assessment
     record = msgspec.structs.replace(assessment.record, sightings=sightings)
     return replace(assessment, record=record)
 

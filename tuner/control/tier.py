@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tuner.model.decision import Hold
 from tuner.model.duration import parse_duration
-from tuner.model.override import Override
+from tuner.model.override import NONE, Override
 from tuner.model.policy import Policy, Profile
 from tuner.model.reason import Reason
 from tuner.model.workload import BARRIER_ENV, GOGC, GOMEMLIMIT, Workload
@@ -39,6 +39,8 @@ def tier_of(workload: Workload, policy: Policy, override: Override) -> Profile |
         answer = _latency_target(workload)
         if isinstance(answer, Hold):
             return answer
+        if answer is None and override is NONE:
+            return profile
         target = profile.latency_target_seconds if answer is None else answer
     share = override.gc_share_target or profile.gc_share_target
     # A bound of people's moves the tier's other one where it would stand in between.

@@ -8,7 +8,7 @@ GOMEMLIMIT, each target and the profile are one matter each.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from tuner.model.override import Override, Resolved
+from tuner.model.override import NONE, Override, Resolved
 from tuner.model.workload import WorkloadKey
 from tuner.overrides.book import Book
 from tuner.overrides.entry import Bounds, Entry
@@ -27,6 +27,9 @@ def resolve(book: Book, key: WorkloadKey, now: float, first_seen: Mapping[str, f
         first_seen: What the last answer for this workload said is to be remembered.
     """
     covering = [entry for entry in book.entries if entry.match.covers(key)]
+    invalid = _invalid(book, key)
+    if not (covering or invalid or book.paused):
+        return Resolved(NONE, first_seen if _forgets_nothing(book) else {})
     seen = {
         entry.identity: first_seen.get(entry.identity, now)
         for entry in covering
@@ -39,7 +42,7 @@ def resolve(book: Book, key: WorkloadKey, now: float, first_seen: Mapping[str, f
         override=_combined(
             in_force,
             paused=book.paused,
-            invalid=_invalid(book, key),
+            invalid=invalid,
             frozen_by=_in_words(freezing),
             expires_at=_latest([ends[entry.identity] for entry in freezing]),
         ),
