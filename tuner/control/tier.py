@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tuner.model.decision import Hold
 from tuner.model.duration import parse_duration
-from tuner.model.override import NONE, Override
+from tuner.model.override import Override
 from tuner.model.policy import Policy, Profile
 from tuner.model.reason import Reason
 from tuner.model.workload import BARRIER_ENV, GOGC, GOMEMLIMIT, Workload
@@ -39,21 +39,30 @@ def tier_of(workload: Workload, policy: Policy, override: Override) -> Profile |
         answer = _latency_target(workload)
         if isinstance(answer, Hold):
             return answer
-        if answer is None and override is NONE:
-            return profile
         target = profile.latency_target_seconds if answer is None else answer
     share = override.gc_share_target or profile.gc_share_target
     # A bound of people's moves the tier's other one where it would stand in between.
     lowest = override.gogc_lowest or min(
         profile.gogc_lowest, override.gogc_highest or profile.gogc_highest
     )
+    least = min(profile.gc_share_least, share)
+    highest = override.gogc_highest or max(profile.gogc_highest, lowest)
+    as_it_is = (
+        target == profile.latency_target_seconds
+        and share == profile.gc_share_target
+        and least == profile.gc_share_least
+        and lowest == profile.gogc_lowest
+        and highest == profile.gogc_highest
+    )
+    if as_it_is:
+        return profile
     return replace(
         profile,
         latency_target_seconds=target,
         gc_share_target=share,
-        gc_share_least=min(profile.gc_share_least, share),
+        gc_share_least=least,
         gogc_lowest=lowest,
-        gogc_highest=override.gogc_highest or max(profile.gogc_highest, lowest),
+        gogc_highest=highest,
     )
 
 
