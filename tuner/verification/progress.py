@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from tuner.control.gogc import gogc_of
 from tuner.control.memory_limit import parse
 from tuner.control.prediction import RATIO_DIGITS
 from tuner.model.override import NONE, Override
@@ -83,7 +84,9 @@ def advance(record: Record, view: View) -> Progress:
         return _planned(record, trial, view)
     if record.applied is not None and _taken_away(record.applied, view.workload):
         return _reverted(record, record.applied, view.workload, view.now)
-    return Progress(record) if trial is None else _under_way(record, trial, view)
+    if trial is None:
+        return _never_old(record, view) or Progress(record)
+    return _under_way(record, trial, view)
 
 
 def _under_way(record: Record, trial: Trial, view: View) -> Progress:
@@ -157,17 +160,55 @@ def _tightens(limit: Setting) -> bool:
     return after is not None and (before is None or after < before)
 
 
+def _never_old(record: Record, view: View) -> Progress | None:
+    """The way back where the kernel kills all pods before they are old enough to be seen.
+
+    Outside of a trial that is no change's doing, such as a memory limit that was lowered under what
+    we have set; but nobody would ever see figures to mend it by.
+    """
+    known, observed = record.applied, record.observed
+    container = None if known is None else view.workload.container(known.container)
+    if known is None or container is None or view.signals is not None or not view.warming:
+        return None
+    running = container.running
+    killed_at = running.oom_killed_at
+    killed = killed_at is not None and killed_at > known.written_at
+    if not killed or running.restarts <= RESTARTS_TOLERATED:
+        return None
+    seen = view.windows.signals[-1].at if view.windows.signals else observed and observed.at
+    if view.now - max(seen or 0.0, known.written_at) <= _patience_seconds(view.policy):
+        return None
+    written = (Setting(each.name, each.prior, each.value) for each in known.settings)
+    back = _down(Change(known.container, tuple(filter(_raised, written))))
+    if not back.settings:
+        return None
+    nothing = Prediction(cpu_saving_ratio=0.0, memory_peak_bytes=0)
+    rollback = _rollback(back, nothing, view.workload.template_digest, view.now)
+    return Progress(_with(record, rollback))
+
+
+def _raised(setting: Setting) -> bool:
+    """Whether a value leaves the heap more room than the one before."""
+    if setting.name == GOGC:
+        return gogc_of(setting.after) > gogc_of(setting.before)
+    return setting.name == GOMEMLIMIT
+
+
+def _patience_seconds(policy: Policy) -> float:
+    """How long pods that come up may be too young to be seen and judged."""
+    timing = policy.timing
+    growing_up = timing.warm_up_seconds + timing.rate_window_seconds
+    return growing_up + policy.trial.windows * timing.rate_window_seconds
+
+
 def _unseen(record: Record, trial: Trial, view: View) -> Progress:
     """No signals: a source or a scrape that fails is waited out, pods that never grow old are not.
 
     After a change of ours, pods that are all young for longer than it takes to judge them keep
     being killed or crash; no signals will ever tell.
     """
-    timing = view.policy.timing
     seen = view.windows.signals[-1].at if view.windows.signals else trial.phase_at
-    growing_up = timing.warm_up_seconds + timing.rate_window_seconds
-    judging = view.policy.trial.windows * timing.rate_window_seconds
-    if not view.warming or view.now - max(seen, trial.phase_at) <= growing_up + judging:
+    if not view.warming or view.now - max(seen, trial.phase_at) <= _patience_seconds(view.policy):
         return Progress(record)
     judgement = Judgement(Verdict.REGRESSED, "the pods restart again and again", None)
     return _harmed(record, trial, view.now, judgement)
@@ -454,20 +495,26 @@ def _take_back(
 ) -> Progress:
     """End the trial and plan the exact prior entries in its place, or what is given of them."""
     ended = _end(record, trial, now, judgement, after)
-    rollback = Trial(
-        change=trial.change.back if back is None else back,
+    prediction = Prediction(
+        cpu_saving_ratio=-(_shown(judgement.saving_ratio) or 0.0),
+        memory_peak_bytes=trial.baseline.resident_bytes if trial.baseline is not None else 0,
+    )
+    change = trial.change.back if back is None else back
+    rollback = _rollback(change, prediction, trial.template_digest, now)
+    return Progress(_with(ended.record, rollback), ended.ended)
+
+
+def _rollback(change: Change, prediction: Prediction, template_digest: str, now: float) -> Trial:
+    return Trial(
+        change=change,
         reason=Reason.ROLLBACK,
-        prediction=Prediction(
-            cpu_saving_ratio=-(_shown(judgement.saving_ratio) or 0.0),
-            memory_peak_bytes=trial.baseline.resident_bytes if trial.baseline is not None else 0,
-        ),
+        prediction=prediction,
         baseline=None,
-        template_digest=trial.template_digest,
+        template_digest=template_digest,
         phase=Phase.PLANNED,
         started_at=now,
         phase_at=now,
     )
-    return Progress(_with(ended.record, rollback), ended.ended)
 
 
 def _end(

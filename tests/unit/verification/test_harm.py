@@ -143,6 +143,56 @@ def test_a_kill_while_pods_are_replaced_for_their_memory_is_the_old_ones(reason:
     assert ended(complete).verdict is Verdict.REGRESSED
 
 
+TOO_YOUNG = 421.0
+"""Seconds: more than growing up for two minutes, and judging for five more, take."""
+DYING = Running(oom_killed_at=NOW + 410, restarts=2)
+
+
+def never_old(
+    running: Running = DYING,
+    passed: float = TOO_YOUNG,
+    *,
+    windows: tuple[Signals, ...] = (),
+    warming: bool = True,
+    **changes: Any,  # noqa: ANN401  # handed to record
+) -> Progress:
+    """What comes of pods that nobody sees, outside of a trial, since GOGC 200 was written."""
+    of = record(**({"applied": applied_gogc("200", at=NOW)} | changes))
+    return seen(of, having(running), now=NOW + passed, windows=windows, warming=warming)
+
+
+def test_pods_that_are_killed_before_they_can_be_seen_get_back_what_took_less_memory() -> None:
+    assert planned_back(never_old()).change == moved("200", None)
+
+
+def test_a_backstop_stays_where_pods_are_killed_before_they_can_be_seen() -> None:
+    settings = (AppliedSetting(GOGC, "200", "150"), AppliedSetting(GOMEMLIMIT, "900MiB", None))
+    env = {each.name: EnvEntry(each.value, owners=("gc-tuner",)) for each in settings}
+    subject = workload(containers=(container(env=env, running=DYING),))
+    of = record(applied=Applied("app", settings, NOW))
+    back = planned_back(seen(of, subject, now=NOW + TOO_YOUNG, warming=True))
+    assert back.change == moved("200", "150")
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        pytest.param({"passed": 420.0}, id="they may grow old yet"),
+        pytest.param({"windows": (signals(at=NOW + 60),)}, id="they were seen lately"),
+        pytest.param({"warming": False}, id="that they are young is not why nothing is seen"),
+        pytest.param({"running": Running(restarts=2)}, id="they end by themselves"),
+        pytest.param(
+            {"running": Running(oom_killed_at=NOW - 1, restarts=2)}, id="killed before our change"
+        ),
+        pytest.param({"running": replace(DYING, restarts=1)}, id="killed once"),
+        pytest.param({"applied": None}, id="nothing of ours"),
+        pytest.param({"applied": applied_gogc("50", at=NOW)}, id="ours takes less memory"),
+    ],
+)
+def test_pods_that_are_too_young_to_be_seen_are_left_where(about: dict[str, Any]) -> None:
+    assert never_old(**about).record.trial is None
+
+
 def test_a_kill_before_the_change_is_not_the_changes() -> None:
     before = Running(oom_killed_at=NOW - 1)
     progress = seen(under(Phase.MEASURING), having(before), newest=signals())
