@@ -134,7 +134,7 @@ def assess(
         signals = pooled(windows.signals, seen, policy.timing, policy.trial)
         subject = subject if signals is seen else replace(subject, signals=signals)
     elif source.readings is not None:  # else it is the source that has to be steady again
-        kept = replace(kept, windows=kept.windows.broken_off())
+        kept = replace(kept, windows=kept.windows.broken_off(source.at))
     ended = None
     if record is not None:
         view = View(

@@ -11,7 +11,7 @@ from tests.writes import Write, check_every, check_new, check_permitted
 from tuner.errors import GoneError
 from tuner.model.override import Override
 from tuner.model.reason import Reason
-from tuner.model.trial import Change, Phase, Trial
+from tuner.model.trial import Change, Phase, Setting, Trial
 from tuner.model.workload import BARRIER, Workload, WorkloadKey
 from tuner.overrides.source import BookOverrides
 
@@ -28,6 +28,8 @@ class Witness:
         """What was wrong with them."""
         self._world, self._cluster = stage.world, stage.cluster
         self._last: dict[WorkloadKey, Change] = {}
+        self._others: dict[tuple[WorkloadKey, str], str | None] = {}
+        """What stood there before gc-tuner's own."""
 
     def write(self, workload: Workload, change: Change, cause: str | None) -> Workload:
         return self._watched(
@@ -90,10 +92,18 @@ class Witness:
         check_every(write)
         if trial.reason is Reason.ROLLBACK:
             undone = self._last[key].back.settings
-            assert set(change.settings) <= set(undone), f"{change} does not undo {undone}"
+            stood = {each for each in change.settings if self._stood(key, each)}
+            assert set(change.settings) <= {*undone, *stood}, f"{change} does not undo {undone}"
         else:
             self._last[key] = change
+            for each in change.settings:
+                if not container.ours(each.name, each.before):
+                    self._others[key, each.name] = each.before
             check_new(write)
+
+    def _stood(self, key: WorkloadKey, back: Setting) -> bool:
+        """Whether a setting is what stood there before gc-tuner's first."""
+        return (key, back.name) in self._others and self._others[key, back.name] == back.after
 
     def _check_done(self, before: Workload, change: Change) -> None:
         """The cluster has what was asked for, and nothing else was touched."""

@@ -166,17 +166,16 @@ def _never_old(record: Record, view: View) -> Progress | None:
     Outside of a trial that is no change's doing, such as a memory limit that was lowered under what
     we have set; but nobody would ever see figures to mend it by.
     """
-    known, observed = record.applied, record.observed
+    known, lost_at = record.applied, view.windows.lost_at
     container = None if known is None else view.workload.container(known.container)
-    if known is None or container is None or view.signals is not None or not view.warming:
+    if known is None or container is None or lost_at is None or not view.warming:
         return None
     running = container.running
     killed_at = running.oom_killed_at
     killed = killed_at is not None and killed_at > known.written_at
     if not killed or running.restarts <= RESTARTS_TOLERATED:
         return None
-    seen = view.windows.signals[-1].at if view.windows.signals else observed and observed.at
-    if view.now - max(seen or 0.0, known.written_at) <= _patience_seconds(view.policy):
+    if view.now - max(lost_at, known.written_at) <= _patience_seconds(view.policy):
         return None
     written = (Setting(each.name, each.prior, each.value) for each in known.settings)
     back = _down(Change(known.container, tuple(filter(_raised, written))))

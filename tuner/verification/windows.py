@@ -22,6 +22,8 @@ class Windows:
     signals: tuple[Signals, ...] = ()
     since: float | None = None
     """Since when there have been figures without a break; None: there are none now."""
+    lost_at: float | None = None
+    """Since when there have been none that may be believed; None: there are some."""
 
     def __len__(self) -> int:
         return len(self.signals)
@@ -30,9 +32,11 @@ class Windows:
         """For how long there have been figures without a break."""
         return 0.0 if self.since is None else at - self.since
 
-    def broken_off(self) -> "Windows":
+    def broken_off(self, at: float) -> "Windows":
         """The same where there are no figures that may be believed."""
-        return replace(self, since=None)
+        if self.lost_at is not None and self.lost_at <= at:
+            return self
+        return replace(self, since=None, lost_at=at)
 
 
 def observe(
@@ -54,7 +58,7 @@ def observe(
     set_back = latest is not None and signals.at < latest
     since = signals.at if windows.since is None or set_back else windows.since
     if since != windows.since:
-        windows = replace(windows, since=since)
+        windows = replace(windows, since=since, lost_at=None)
     if setting != windows.setting or signals.pods_young or set_back:
         windows = Windows(setting, since=since)
     if signals.pods_young:

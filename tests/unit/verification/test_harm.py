@@ -149,16 +149,17 @@ DYING = Running(oom_killed_at=NOW + 410, restarts=2)
 
 
 def never_old(
-    running: Running = DYING,
-    passed: float = TOO_YOUNG,
+    subject: Workload | None = None,
+    of: Record | None = None,
     *,
-    windows: tuple[Signals, ...] = (),
+    passed: float = TOO_YOUNG,
+    lost_at: float | None = NOW - 60,
     warming: bool = True,
-    **changes: Any,  # noqa: ANN401  # handed to record
 ) -> Progress:
     """What comes of pods that nobody sees, outside of a trial, since GOGC 200 was written."""
-    of = record(**({"applied": applied_gogc("200", at=NOW)} | changes))
-    return seen(of, having(running), now=NOW + passed, windows=windows, warming=warming)
+    of = of or record(applied=applied_gogc("200", at=NOW))
+    kept, subject = Windows(lost_at=lost_at), subject or having(DYING)
+    return advance(of, View(NOW + passed, subject, None, kept, policy(), warming=warming))
 
 
 def test_pods_that_are_killed_before_they_can_be_seen_get_back_what_took_less_memory() -> None:
@@ -170,7 +171,7 @@ def test_a_backstop_stays_where_pods_are_killed_before_they_can_be_seen() -> Non
     env = {each.name: EnvEntry(each.value, owners=("gc-tuner",)) for each in settings}
     subject = workload(containers=(container(env=env, running=DYING),))
     of = record(applied=Applied("app", settings, NOW))
-    back = planned_back(seen(of, subject, now=NOW + TOO_YOUNG, warming=True))
+    back = planned_back(never_old(subject, of))
     assert back.change == moved("200", "150")
 
 
@@ -178,15 +179,17 @@ def test_a_backstop_stays_where_pods_are_killed_before_they_can_be_seen() -> Non
     "about",
     [
         pytest.param({"passed": 420.0}, id="they may grow old yet"),
-        pytest.param({"windows": (signals(at=NOW + 60),)}, id="they were seen lately"),
+        pytest.param({"lost_at": NOW + 60}, id="they were seen lately"),
+        pytest.param({"lost_at": None}, id="they are seen"),
         pytest.param({"warming": False}, id="that they are young is not why nothing is seen"),
-        pytest.param({"running": Running(restarts=2)}, id="they end by themselves"),
+        pytest.param({"subject": having(Running(restarts=2))}, id="they end by themselves"),
         pytest.param(
-            {"running": Running(oom_killed_at=NOW - 1, restarts=2)}, id="killed before our change"
+            {"subject": having(replace(DYING, oom_killed_at=NOW - 1))},
+            id="killed before our change",
         ),
-        pytest.param({"running": replace(DYING, restarts=1)}, id="killed once"),
-        pytest.param({"applied": None}, id="nothing of ours"),
-        pytest.param({"applied": applied_gogc("50", at=NOW)}, id="ours takes less memory"),
+        pytest.param({"subject": having(replace(DYING, restarts=1))}, id="killed once"),
+        pytest.param({"of": record()}, id="nothing of ours"),
+        pytest.param({"of": record(applied=applied_gogc("200", "300", NOW))}, id="ours takes less"),
     ],
 )
 def test_pods_that_are_too_young_to_be_seen_are_left_where(about: dict[str, Any]) -> None:

@@ -38,8 +38,12 @@ def test_it_is_known_since_when_there_have_been_figures_without_a_break() -> Non
     rest = {"rate_window_seconds": 60, "keep": 15}
     other = observe(windows, signals(at=NOW + 75), ("another setting",), **rest)
     assert other.since == NOW
-    again = observe(windows.broken_off(), signals(at=NOW + 90), SETTING, **rest)
-    assert (again.since, again.signals) == (NOW + 90, windows.signals)
+    lost = windows.broken_off(NOW + 80)
+    assert (lost.since, lost.lost_at) == (None, NOW + 80)
+    assert lost.broken_off(NOW + 85) is lost
+    again = observe(lost, signals(at=NOW + 90), SETTING, **rest)
+    assert (again.since, again.lost_at) == (NOW + 90, None)
+    assert again.signals == windows.signals
 
 
 def test_a_clock_that_was_set_back_starts_from_nothing() -> None:
