@@ -14,7 +14,6 @@ from tuner.control.danger import danger_of, killed_since
 from tuner.control.latency import Seen
 from tuner.control.memory_limit import in_words, parse, text
 from tuner.control.prediction import predict
-from tuner.control.propose import Terms
 from tuner.control.states import Advanced, States, advance_loops
 from tuner.control.tier import tier_of
 from tuner.guards import decide, limit_left, mode_of
@@ -378,13 +377,7 @@ def _decided(subject: _Subject, given: _Given, kept: Kept, loops: Advanced) -> _
     )
     if memory_limit_in_process(situation) is not None:
         situation = replace(situation, limit_free=False)
-    terms = Terms(
-        profile=profile,
-        law=policy.law,
-        memory=subject.memory,
-        override=given.override,
-        limit_free=situation.limit_free,
-        correction=situation.correction,
+    terms = situation.terms(
         danger=danger_of(signals, subject.memory, policy.guards, killed=killed),
         limit_trusted=not killed and given.record.reverts == 0,
     )

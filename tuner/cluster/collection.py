@@ -50,12 +50,13 @@ WORKLOADS = {Kind.DEPLOYMENT: DEPLOYMENTS, Kind.STATEFUL_SET: STATEFUL_SETS}
 LIVE_CONFIG_MAPS = Collection(
     "v1", "ConfigMap", "configmaps", label_selector="gc-tuner.io/live=true"
 )
+APPLY_DEFINITION = "kubectl apply --server-side --force-conflicts -f charts/gc-tuner/crds/"
+"""What people type for the resource of the records, whether it is missing or of another version."""
 RECORDS = Collection(
     "gc-tuner.io/v1alpha1",
     "GCTuning",
     "gctunings",
-    hint="install the custom resource definition: "
-    "kubectl apply --server-side --force-conflicts -f charts/gc-tuner/crds/",
+    hint=f"install the custom resource definition: {APPLY_DEFINITION}",
 )
 EVENTS = Collection("events.k8s.io/v1", "Event", "events")
 LEASES = Collection("coordination.k8s.io/v1", "Lease", "leases")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from tuner.cluster.client import Request, decoded
-from tuner.cluster.collection import RECORDS, WORKLOADS
+from tuner.cluster.collection import APPLY_DEFINITION, RECORDS, WORKLOADS
 from tuner.cluster.mirror import Mirror, Upkeep, mirrored
 from tuner.cluster.reflector import Item
 from tuner.cluster.rfc3339 import times_to_seconds, times_to_text
@@ -209,8 +209,7 @@ class ClusterRecords(Mirror):
         if kept.record != record_of(status):
             raise RefusedError(
                 f"{request}: the API server did not keep all of it: "
-                "is the custom resource definition of another version? "
-                "kubectl apply --server-side --force-conflicts -f charts/gc-tuner/crds/"
+                f"is the custom resource definition of another version? {APPLY_DEFINITION}"
             )
 
     def _written(self, key: WorkloadKey, request: Request) -> StoredRecord:

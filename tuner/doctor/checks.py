@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from tuner.cluster.collection import APPLY_DEFINITION
 from tuner.cluster.permissions import Permission
 from tuner.doctor.finding import Finding, Status
 from tuner.guards.mode import concerns, mode_of
@@ -56,8 +57,7 @@ def records(unkept: Sequence[str]) -> Finding:
         check,
         Status.FAILED,
         f"the resource GCTuning does not know {_some(unkept)}",
-        "it is of another version: "
-        "kubectl apply --server-side --force-conflicts -f charts/gc-tuner/crds/",
+        f"it is of another version: {APPLY_DEFINITION}",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from tuner.cluster.collection import APPLY_DEFINITION
 from tuner.cluster.permissions import PERMISSIONS, Permission, Scope, election_permissions
 from tuner.doctor import checks
 from tuner.doctor.finding import Finding, Status
@@ -136,7 +137,7 @@ class Examination:
                 check,
                 Status.FAILED,
                 "there is no resource GCTuning",
-                "kubectl apply --server-side --force-conflicts -f charts/gc-tuner/crds/",
+                APPLY_DEFINITION,
             )
         except ClusterError as error:
             yield Finding(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tuner.control.ceiling import Memory
 from tuner.control.latency import LatencyAnswer
+from tuner.control.propose import Terms
 from tuner.model.decision import Hold
 from tuner.model.override import NONE, Override
 from tuner.model.policy import Policy, Profile
@@ -47,6 +48,24 @@ class Situation:
     """Names of the firing alerts that concern this workload's namespace, or all."""
     limit_asked_at: float | None = None
     """When GOMEMLIMIT was first asked to be another than the one in force; None: never yet."""
+
+    def terms(self, *, danger: str = "", limit_trusted: bool = True) -> Terms:
+        """What the loops are to work with, today or on an earlier window.
+
+        Args:
+            danger: Why the container's memory is in danger; empty where it is not.
+            limit_trusted: Whether a first GOMEMLIMIT may be relied on.
+        """
+        return Terms(
+            profile=self.profile,
+            law=self.policy.law,
+            memory=self.memory,
+            override=self.override,
+            limit_free=self.limit_free,
+            correction=self.correction,
+            danger=danger,
+            limit_trusted=limit_trusted,
+        )
 
 
 Gate = Callable[[Situation], Hold | None]

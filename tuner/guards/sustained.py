@@ -4,7 +4,7 @@ import math
 
 from tuner.control.ceiling import memory_ceiling
 from tuner.control.memory_limit import MIB, limit_for, worth_writing
-from tuner.control.propose import Terms, propose
+from tuner.control.propose import propose
 from tuner.guards.situation import Situation
 from tuner.model.decision import Hold
 from tuner.model.proposal import GogcMove, MemoryLimitMove
@@ -42,14 +42,7 @@ def _rising(move: GogcMove, situation: Situation) -> GogcMove | Hold:
 def _asking_for_a_rise(situation: Situation) -> int:
     """How many of the baseline's windows ask for a rise that is worth a restart."""
     seen, policy = situation.windows, situation.policy
-    terms = Terms(
-        profile=situation.profile,
-        law=policy.law,
-        memory=situation.memory,
-        override=situation.override,
-        limit_free=situation.limit_free,
-        correction=situation.correction,
-    )
+    terms = situation.terms()
     least = -math.inf if situation.latency.mendable else policy.law.worth_ratio
     asked = (
         propose(pooled(seen[:index], seen[index], policy.timing, policy.trial), terms).gogc
