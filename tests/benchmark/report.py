@@ -21,7 +21,7 @@ from tests.benchmark.quality.contenders import (
 from tests.benchmark.quality.goals import PREDICTION_ERROR, goals
 from tests.benchmark.quality.race import OPERATOR_SETTINGS, WINDOW_SECONDS
 from tests.benchmark.quality.scenarios import MIB, SCENARIOS
-from tests.benchmark.quality.score import NEAR, Score, at_rest, best, scores
+from tests.benchmark.quality.score import NEAR, Score, at_rest, best, repeats, scores
 from tests.output import table
 from tuner.settings import Settings
 
@@ -62,6 +62,21 @@ _COLUMNS = {
     LIVE: "live",
 }
 """Of the first table, by contender."""
+_LEGEND = """\
+CPU per request at rest, by the oracle's; less is better. *default* is Go's own; *automemlimit* is
+GOGC=100 with GOMEMLIMIT at 90 % of the container's limit by `KimMachineGun/automemlimit`;
+*GOGC=off* has the same limit without GOGC; *gctuner* is `bytedance/gopkg/util/gctuner` at 70 % of
+the container; *critical*, *normal* and *live* are gc-tuner with that profile, *live* with `normal`
+and without restarts. A contender whose containers were killed for their memory is no rival. Why a
+goal was missed: [control-law.md](control-law.md#goals-of-the-benchmark-that-were-missed).
+"""
+_NOTES = {
+    "leak": "A restart empties the leak: who is cheaper than the oracle here owes it to that, or "
+    "to being killed. *Live* restarts nothing; it is the one to compare.\n",
+    "tight": "Go's default fills the container until it is killed. What it uses beyond 90 % of the "
+    "limit is what makes it cheaper.\n",
+}
+"""What a reader of a scenario's figures has to know of them."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +161,7 @@ def _summary(told: Sequence[_Told]) -> str:
             ]
         )
     header = ["scenario", *_COLUMNS.values(), "goals missed"]
-    text = "CPU per request at rest, by the oracle's; less is better.\n\n"
-    return f"## At a glance\n\n{text}{table(header, rows)}"
+    return f"## At a glance\n\n{_LEGEND}\n{table(header, rows)}"
 
 
 def _scenario(told: _Told) -> str:
@@ -170,7 +184,9 @@ def _scenario(told: _Told) -> str:
         f"{scenario.service.capitalize()}; {scenario.load}. Container {scenario.memory_mib} MiB. "
         f"The machine was {busy:.0%} busy.\n"
     )
-    parts = [f"## {scenario.name}\n", facts, table(header, rows), _chart(told)]
+    note = _NOTES.get(scenario.name)
+    notes = [] if note is None else [note]
+    parts = [f"## {scenario.name}\n", facts, *notes, table(header, rows), _chart(told)]
     decisions = [
         f"- {lane.title}: {lane.decision}" for lane in result.race if lane.decision is not None
     ]
@@ -184,7 +200,9 @@ def _row(score: Score, *, is_oracle: bool) -> list[str]:
     cost = "-"
     if score.cost is not None and score.spread is not None:
         least, most = (1000 * each for each in score.spread)
-        cost = f"{1000 * score.cost:.3f} ({least:.3f}-{most:.3f})"
+        cost = f"{1000 * score.cost:.3f}"
+        if len(repeats(lane)) > 1:
+            cost += f" ({least:.3f}-{most:.3f})"
     return [
         f"{lane.title} (oracle)" if is_oracle else lane.title,
         cost,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from tests.benchmark.quality.lane import Prediction
 from tests.benchmark.quality.run import FULL, QUICK, Result
 from tests.benchmark.report import page
@@ -53,6 +55,20 @@ def test_a_scenario_is_told_at_a_glance_and_in_full() -> None:
     assert default[6] == "2"
     (critical,) = _rows(text, "Gc-tuner-critical")
     assert critical[7:9] == ["2", "never"]
+
+
+def test_a_figure_of_one_repeat_has_no_spread() -> None:
+    once = [each for each in RACE if each.name != "static-400-90"]
+    race = [lane(each.name, [2.0], repeats=[0]) for each in once]
+    text = page(HERE, FULL, [msgspec.structs.replace(RESULT, grid=[], race=race)], [])
+    ((_, cost, *_),) = _rows(text, "Gctuner")
+    assert cost == "2000.000"
+
+
+def test_who_owes_a_figure_to_its_restarts_is_said() -> None:
+    note = "A restart empties the leak"
+    assert note in page(HERE, FULL, [msgspec.structs.replace(RESULT, scenario="leak")], [])
+    assert note not in page(HERE, FULL, [RESULT], [])
 
 
 def test_predictions_are_told_with_their_median_error() -> None:
