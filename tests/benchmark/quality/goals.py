@@ -26,6 +26,7 @@ LEVEL = 1.02
 """CPU per request at most, by that of the best alternative in which no container is killed for its
 memory; as the oracle, what dies of its setting is none."""
 RESTARTS = 3
+"""Until it is near the oracle."""
 LIVE_SECONDS = 180.0
 """Within which the live channel has to be near."""
 PREDICTION_ERROR = 0.10
@@ -72,8 +73,10 @@ def _goals(scenario: Scenario, scores: dict[str, Score]) -> Iterator[Goal]:
             )
             yield Goal(f"live: {score.lane.restarts} restarts", score.lane.restarts == 0)
         else:
-            restarts = score.lane.restarts
-            yield Goal(f"{who}: {restarts} restarts, {RESTARTS} allowed", restarts <= RESTARTS)
+            restarts = score.restarts_until_near
+            yield Goal(
+                f"{who}: {restarts} restarts until near, {RESTARTS} allowed", restarts <= RESTARTS
+            )
 
 
 def _said(value: float | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ class Score:
         peak_bytes: largest working set of the whole race.
         ratio: cost by the oracle's, the median over the repeats.
         near_seconds: from the start until it was near the oracle; None: never.
+        restarts_until_near: rollouts that it took to be near; all, where it never was.
         regret: CPU used beyond what the oracle used for as much work, over the race until pods
             were first replaced, by the oracle's.
     """
@@ -44,6 +46,7 @@ class Score:
     peak_bytes: float | None
     ratio: float | None
     near_seconds: float | None
+    restarts_until_near: int
     regret: float | None
 
 
@@ -78,6 +81,7 @@ def _score(lane: Lane, oracle: Lane, window_seconds: float) -> Score:
     own, other = repeats(lane), repeats(oracle)
     ratios = [own[number] / other[number] for number in own.keys() & other.keys()]
     resting = [each for each in lane.windows if each.repeat is not None]
+    near = _near(lane, oracle)
     peaks = [each.peak_bytes for each in lane.windows if each.peak_bytes is not None]
     return Score(
         lane=lane,
@@ -87,7 +91,10 @@ def _score(lane: Lane, oracle: Lane, window_seconds: float) -> Score:
         p99_ms=_median(resting, lambda each: each.p99_ms),
         peak_bytes=max(peaks, default=None),
         ratio=median(ratios) if ratios else None,
-        near_seconds=_near(lane, oracle, window_seconds),
+        near_seconds=None if near is None else near * window_seconds,
+        restarts_until_near=lane.restarts
+        if near is None
+        else lane.restarts - _rollouts(lane, near),
         regret=_regret(lane, oracle),
     )
 
@@ -97,15 +104,27 @@ def _median(windows: Iterable[Window], figure: Callable[[Window], float | None])
     return median(found) if found else None
 
 
-def _near(lane: Lane, oracle: Lane, window_seconds: float) -> float | None:
+def _near(lane: Lane, oracle: Lane) -> int | None:
+    """The first window from which on it was near."""
     ratios = [
         own.cost / other.cost if own.cost is not None and other.cost else float("inf")
         for own, other in zip(lane.windows, oracle.windows, strict=True)
     ]
     for first in range(len(ratios) - STEADY_WINDOWS + 1):
         if max(ratios[first], median(ratios[first : first + STEADY_WINDOWS])) <= NEAR:
-            return first * window_seconds
+            return first
     return None
+
+
+def _rollouts(lane: Lane, after: int) -> int:
+    """How often settings changed after the end of a window.
+
+    They are known at the end of each. One rollout may show in two, as old pods and new ones
+    overlap; two rollouts are never as near each other as that.
+    """
+    settings = [(each.gogc, each.gomemlimit_bytes) for each in lane.windows[after:]]
+    changed = [new != old for old, new in pairwise(settings)]
+    return sum(now and not before for before, now in pairwise([False, *changed]))
 
 
 def _regret(lane: Lane, oracle: Lane) -> float | None:

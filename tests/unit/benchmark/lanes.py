@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tests.benchmark.controller.measure import Cost
 from tests.benchmark.quality.lane import Lane, Prediction, Window
 
@@ -66,3 +68,12 @@ def lane(
         predictions=list(predictions),
         decision=f"hold: {name}" if name.startswith("gc-tuner") else None,
     )
+
+
+def with_gogc(one: Lane, settings: Sequence[float | None]) -> Lane:
+    """The same with this GOGC at the end of each window."""
+    windows = [
+        msgspec.structs.replace(each, gogc=gogc)
+        for each, gogc in zip(one.windows, settings, strict=True)
+    ]
+    return msgspec.structs.replace(one, windows=windows)

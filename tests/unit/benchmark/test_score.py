@@ -6,7 +6,7 @@ import pytest
 
 from tests.benchmark.quality.race import Timeline
 from tests.benchmark.quality.score import Score, at_rest, best, scores
-from tests.unit.benchmark.lanes import lane
+from tests.unit.benchmark.lanes import lane, with_gogc
 
 ORACLE = lane("static", [2.0, 2.0, 2.0, 2.0, 2.0, 2.0], repeats=[None, None, None, 0, 1, 2])
 
@@ -52,6 +52,23 @@ def test_near_is_where_three_windows_begin_to_be_within_a_tenth() -> None:
     assert _score([4.0, 4.0, 2.1, 4.0, 2.1, 2.1]).near_seconds == 60.0
     assert _score([4.0, 4.0, 4.0, 2.1, 2.1, 4.0]).near_seconds == 90.0
     assert _score([4.0, 4.0, 4.0, 4.0, 2.1, 2.1]).near_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("costs", "gogc", "needed"),
+    [
+        ([4.0, 3.0, 2.1, 2.1, 2.1, 2.1], [100, 200, 400, 400, 800, 800], 2),
+        ([4.0, 3.0, 2.1, 2.1, 2.1, 2.1], [100, 200, 400, 400, 400, 400], 3),
+        pytest.param([2.1] * 6, [100, None, 200, 200, 200, 400], 1, id="shows in two windows"),
+        pytest.param([4.0] * 6, [100, 200, 400, 400, 800, 800], 3, id="never near"),
+    ],
+)
+def test_restarts_until_near_are_those_before_it(
+    costs: list[float], gogc: list[float | None], needed: int
+) -> None:
+    repeats = [None, None, None, 0, 1, 2]
+    one = with_gogc(lane("one", costs, repeats=repeats, restarts=3), gogc)
+    assert scores([one], ORACLE, 30.0)[0].restarts_until_near == needed
 
 
 def test_an_unmeasured_window_is_not_near() -> None:
