@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tests.benchmark.controller.measure import Cost, measure
 from tests.benchmark.quality.run import FULL, QUICK, Extent, Result, run
 from tests.benchmark.quality.scenarios import SCENARIOS, Scenario
-from tests.benchmark.report import page
+from tests.benchmark.report import GLANCE, glance, page
 from tests.benchmark.store import MixedError, Origin, Store, default_folder
 from tests.e2e.testbed.cache import BuildError
 from tests.e2e.testbed.cluster import REPOSITORY, Cluster
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SIZES = (100, 1_000, 10_000)
+README = REPOSITORY / "README.md"
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 PUBLISHED = REPOSITORY / "docs" / "benchmarks"
 """What the page is made of."""
@@ -73,15 +74,14 @@ def _controller(store: Store, sizes: Sequence[int]) -> None:
         store.write(name, measure(workloads, say))
 
 
-def _report(store: Store, sizes: Sequence[int], extent: Extent, suffix: str) -> str:
-    qualities = [store.read(_quality_name(each, suffix), Result) for each in SCENARIOS]
-    costs = [store.read(_cost_name(size), Cost) for size in sorted({*SIZES, *sizes})]
-    return page(
-        store.origin,
-        extent,
-        [each for each in qualities if each is not None],
-        [each for each in costs if each is not None],
-    )
+def _results(store: Store, suffix: str) -> list[Result]:
+    found = (store.read(_quality_name(each, suffix), Result) for each in SCENARIOS)
+    return [each for each in found if each is not None]
+
+
+def _costs(store: Store, sizes: Sequence[int]) -> list[Cost]:
+    found = (store.read(_cost_name(size), Cost) for size in sorted({*SIZES, *sizes}))
+    return [each for each in found if each is not None]
 
 
 def _arguments() -> argparse.Namespace:
@@ -131,7 +131,8 @@ def main() -> int:
                 _quality(store, arguments.scenario, extent, suffix)
             if arguments.what in {"all", "controller"}:
                 _controller(store, arguments.workloads)
-            text = _report(store, arguments.workloads, extent, suffix)
+            results, costs = _results(store, suffix), _costs(store, arguments.workloads)
+            text = page(origin, extent, results, costs)
     except KeyboardInterrupt:
         return 130
     except (BuildError, MixedError, ProcessError, RuntimeError, OSError) as error:
@@ -140,11 +141,13 @@ def main() -> int:
     if arguments.quick:
         sys.stdout.write(text)
     else:
+        readme = GLANCE.put(README.read_text(), glance(results))
         PAGE.write_text(text)
+        README.write_text(readme)
         sizes = {*SIZES, *arguments.workloads}
         for name in (*map(_quality_name, SCENARIOS), *map(_cost_name, sizes)):
             store.publish(name)
-        say(f"written: {PAGE.relative_to(REPOSITORY)}")
+        say(f"written: {PAGE.relative_to(REPOSITORY)}, and the table in {README.name}")
     return 0
 
 

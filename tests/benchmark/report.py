@@ -22,7 +22,7 @@ from tests.benchmark.quality.goals import PREDICTION_ERROR, goals
 from tests.benchmark.quality.race import OPERATOR_SETTINGS, WINDOW_SECONDS
 from tests.benchmark.quality.scenarios import MIB, SCENARIOS
 from tests.benchmark.quality.score import NEAR, Score, at_rest, best, repeats, scores
-from tests.output import table
+from tests.output import Section, table
 from tuner.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ same steps take that much longer. *Near the oracle* is the time until the CPU pe
 within {near:.0%} of the oracle's; *regret* is the CPU used beyond the oracle's for the same work,
 from the first second on.
 """
+GLANCE = Section("make bench")
+"""Where the README has the figures at a glance."""
 _COLUMNS = {
     DEFAULT: "default",
     AUTOMEMLIMIT: "automemlimit",
@@ -120,6 +122,23 @@ def page(origin: Origin, extent: Extent, results: Sequence[Result], costs: Seque
     return "\n".join(part for part in parts if part)
 
 
+def glance(results: Sequence[Result]) -> str:
+    """Return CPU per request by the oracle's, a row a scenario in which GC matters.
+
+    Args:
+        results: of scenarios.
+    """
+    scenarios = {each.name: each for each in SCENARIOS}
+    told = [_told(scenarios[each.scenario], each) for each in results]
+    header = ["service", "load", *_COLUMNS.values()]
+    rows = [
+        [each.scenario.service, each.scenario.load, *_ratios(each)]
+        for each in told
+        if each.scenario.gc_matters
+    ]
+    return table(header, rows)
+
+
 def _told(scenario: Scenario, result: Result) -> _Told:
     static = [lane for lane in result.race if lane.name.startswith(STATIC)]
     oracle = next(iter(best(static, 1)), None)
@@ -151,17 +170,22 @@ def _settings(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterator[s
 def _summary(told: Sequence[_Told]) -> str:
     rows = []
     for each in told:
-        found = {score.lane.name: score for score in each.scores}
         missed = [goal.text for goal in goals(each.scenario, each.scores) if not goal.met]
         rows.append(
             [
                 f"[{each.scenario.name}](#{each.scenario.name})",
-                *(_ratio(found[name].ratio if name in found else None) for name in _COLUMNS),
+                *_ratios(each),
                 "; ".join(missed) or "all met",
             ]
         )
     header = ["scenario", *_COLUMNS.values(), "goals missed"]
     return f"## At a glance\n\n{_LEGEND}\n{table(header, rows)}"
+
+
+def _ratios(told: _Told) -> list[str]:
+    """By contender, in the order of the columns."""
+    found = {score.lane.name: score.ratio for score in told.scores}
+    return [_ratio(found.get(name)) for name in _COLUMNS]
 
 
 def _scenario(told: _Told) -> str:

@@ -17,7 +17,7 @@ from tests.e2e.testbed.cache import BuildError
 from tests.e2e.testbed.cluster import REPOSITORY, Cluster
 from tests.e2e.testbed.processes import ProcessError, terminated_as_interrupt
 from tests.faults.catalogue import FAULTS, Place
-from tests.faults.report import put, section
+from tests.faults.report import SECTION, section
 from tests.faults.run import Kills, Result, kill_leaders, run
 from tests.faults.scene import Scene, set_scene
 from tests.output import say
@@ -162,7 +162,7 @@ def main() -> int:
     made = section(results, killed, time.strftime("on %Y-%m-%d", time.gmtime()))
     sys.stdout.write(f"{made}\n")
     if everything:
-        PAGE.write_text(put(PAGE.read_text(), made))
+        PAGE.write_text(SECTION.put(PAGE.read_text(), made))
         say(f"written: {PAGE.relative_to(REPOSITORY)}")
     return 1 if any(each.lines for each in (*results, *killed)) else 0
 

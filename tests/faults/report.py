@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from statistics import median
 from typing import TYPE_CHECKING
 
 from tests.faults.lane import INTERVAL_SECONDS, RATE_WINDOW_SECONDS
-from tests.output import table
+from tests.output import Section, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.faults.run import Kills, Result
 
-BEGIN, END = "<!-- made by make faults -->", "<!-- end of what make faults made -->"
+SECTION = Section("make faults")
+"""Its place."""
 
 
 def section(results: Sequence[Result], kills: Sequence[Kills], when: str) -> str:
-    """Return the section, markers included.
+    """Return what stands in it.
 
     Args:
         results: of the faults.
@@ -49,27 +49,12 @@ def section(results: Sequence[Result], kills: Sequence[Kills], when: str) -> str
     missed = [f"- {each.name}: {line}" for each in (*results, *kills) for line in each.lines]
     settings = f"ticks of {INTERVAL_SECONDS:g} s and rate windows of {RATE_WINDOW_SECONDS:g} s"
     parts = [
-        BEGIN,
         f"Run {when}, with {settings}.\n",
         table(header, rows) if rows else "",
         _kills(kills),
         "**Missed**\n\n" + "\n".join(missed) + "\n" if missed else "",
-        END,
     ]
     return "\n".join(part for part in parts if part)
-
-
-def put(page: str, made: str) -> str:
-    """Return the page with the section in the place of the one before.
-
-    Raises:
-        ValueError: the page has no place for it.
-    """
-    pattern = f"{re.escape(BEGIN)}.*?{re.escape(END)}"
-    found = re.search(pattern, page, re.DOTALL)
-    if found is None:
-        raise ValueError(f"no place for the table: {BEGIN} and {END} have to stand there")
-    return f"{page[: found.start()]}{made}{page[found.end() :]}"
 
 
 def _kills(kills: Sequence[Kills]) -> str:

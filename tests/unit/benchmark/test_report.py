@@ -6,7 +6,7 @@ import msgspec
 
 from tests.benchmark.quality.lane import Prediction
 from tests.benchmark.quality.run import FULL, QUICK, Result
-from tests.benchmark.report import page
+from tests.benchmark.report import glance, page
 from tests.unit.benchmark.lanes import COST, lane
 from tests.unit.benchmark.test_store import HERE
 
@@ -55,6 +55,14 @@ def test_a_scenario_is_told_at_a_glance_and_in_full() -> None:
     assert default[6] == "2"
     (critical,) = _rows(text, "Gc-tuner-critical")
     assert critical[7:9] == ["2", "never"]
+
+
+def test_the_glance_has_the_scenarios_in_which_gc_matters() -> None:
+    quiet = msgspec.structs.replace(RESULT, scenario="quiet")
+    text = glance([RESULT, quiet])
+    ((_, load, *ratios),) = _rows(text, "large pointer-rich heap")
+    assert (load, ratios[:2], ratios[6]) == ("steady", ["1.500", "1.500"], "1.010")
+    assert not _rows(text, "low traffic")
 
 
 def test_a_figure_of_one_repeat_has_no_spread() -> None:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import pytest
-
-from tests.faults.report import BEGIN, END, put, section
+from tests.faults.report import section
 from tests.faults.run import Kills, Result
 
 FINE = Result(name="leader killed", seconds=0.1, taken_over=16.64, decided=18.0, written=-1.0)
@@ -26,16 +24,3 @@ def test_kills_are_told_of_together() -> None:
     text = section([], KILLS, "today")
     assert "3 leaders killed" in text
     assert "16.0 s (median), 17.5 s at the most" in text
-
-
-def test_the_section_takes_the_place_of_the_one_before() -> None:
-    page = put(f"above\n\n{BEGIN}\nold\n{END}\nbelow\n", section([FINE], [], "today"))
-    assert page.startswith(f"above\n\n{BEGIN}\n")
-    assert page.endswith(f"{END}\nbelow\n")
-    assert "old" not in page
-    assert put(page, section([FINE], [], "today")) == page
-
-
-def test_a_page_without_a_place_for_it_is_refused() -> None:
-    with pytest.raises(ValueError, match="no place"):
-        put("a page", section([], [], "today"))
