@@ -73,6 +73,10 @@ and without restarts. A contender whose containers were killed for their memory 
 goal was missed: [control-law.md](control-law.md#goals-of-the-benchmark-that-were-missed).
 """
 _NOTES = {
+    "quiet": "A pod takes less than a hundredth of a core here. What there is to be won is not "
+    "worth a restart; the goal is that none is spent.\n",
+    "ramp": "GC takes so little here that nothing is to be won; the goal is that no restart is "
+    "spent.\n",
     "leak": "A restart empties the leak: who is cheaper than the oracle here owes it to that, or "
     "to being killed. *Live* restarts nothing; it is the one to compare.\n",
     "tight": "Go's default fills the container until it is killed. What it uses beyond 90 % of the "
