@@ -187,9 +187,16 @@ def _summary(told: Sequence[_Told]) -> str:
 
 
 def _ratios(told: _Told) -> list[str]:
-    """By contender, in the order of the columns."""
-    found = {score.lane.name: score.ratio for score in told.scores}
-    return [_ratio(found.get(name)) for name in _COLUMNS]
+    """By contender, in the order of the columns; with its OOM kills, if there were any."""
+    found = {score.lane.name: score for score in told.scores}
+    return [_at_a_glance(found.get(name)) for name in _COLUMNS]
+
+
+def _at_a_glance(score: Score | None) -> str:
+    if score is None:
+        return "-"
+    kills = score.lane.oom_kills
+    return f"{_ratio(score.ratio)}{f', {kills} OOM' if kills else ''}"
 
 
 def _scenario(told: _Told) -> str:

@@ -68,7 +68,8 @@ def _goals(scenario: Scenario, scores: dict[str, Score]) -> Iterator[Goal]:
         near = score.near_seconds
         if name == LIVE:
             yield Goal(
-                f"live: near after {_said(near)} s, {LIVE_SECONDS:.0f} asked",
+                f"live: near after {'no time' if near is None else f'{near:.0f} s'}, "
+                f"{LIVE_SECONDS:.0f} s asked",
                 near is not None and near <= LIVE_SECONDS,
             )
             yield Goal(f"live: {score.lane.restarts} restarts", score.lane.restarts == 0)
@@ -80,4 +81,4 @@ def _goals(scenario: Scenario, scores: dict[str, Score]) -> Iterator[Goal]:
 
 
 def _said(value: float | None) -> str:
-    return "never measured" if value is None else f"{value:.3g}"
+    return "never measured" if value is None else f"{value:.3f}"

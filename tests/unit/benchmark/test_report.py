@@ -46,8 +46,16 @@ def _rows(text: str, first: str) -> list[list[str]]:
 def test_a_scenario_is_told_at_a_glance_and_in_full() -> None:
     text = page(HERE, FULL, [RESULT], [])
     (glance,) = _rows(text, "[steady](#steady)")
-    assert glance[1:8] == ["1.500", "1.500", "-", "1.250", "1.010", "1.250", "1.010"]
-    assert "normal: 1.25 of the oracle, 1.05 asked" in glance[8]
+    assert glance[1:8] == [
+        "1.500, 2 OOM",
+        "1.500",
+        "-",
+        "1.250",
+        "1.010",
+        "1.250",
+        "1.010",
+    ]
+    assert "normal: 1.250 of the oracle, 1.05 asked" in glance[8]
     assert "critical" not in glance[8]
     oracle, *_ = _rows(text, "Static-200-90 (oracle)")
     assert oracle[1:3] == ["2000.000 (2000.000-2000.000)", "1.000"]
@@ -61,7 +69,7 @@ def test_the_glance_has_the_scenarios_in_which_gc_matters() -> None:
     quiet = msgspec.structs.replace(RESULT, scenario="quiet")
     text = glance([RESULT, quiet])
     ((_, load, *ratios),) = _rows(text, "large pointer-rich heap")
-    assert (load, ratios[:2], ratios[6]) == ("steady", ["1.500", "1.500"], "1.010")
+    assert (load, ratios[:2], ratios[6]) == ("steady", ["1.500, 2 OOM", "1.500"], "1.010")
     assert not _rows(text, "low traffic")
 
 
