@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tests.benchmark.goal import Goal
+from tuner.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 MEGABYTES = {1_000: 150, 10_000: 500}
 """Memory at most, by the size of the fleet."""
 TICK_SECONDS = {10_000: 5.0}
+START_SECONDS = 1.5
+"""From the start to the first decisions, and one rate window beside."""
 GROWTH = 1.2
 """A fleet so many times as large may cost so much more than that many times as much."""
 
@@ -29,6 +32,7 @@ def fleet_goals(costs: Sequence[Cost]) -> list[Goal]:
 
 
 def _goals(costs: Sequence[Cost]) -> Iterator[Goal]:
+    start = START_SECONDS + Settings().rate_window
     for each in costs:
         size, used = each.workloads, each.resident_peak_bytes / 1e6
         most = MEGABYTES.get(size)
@@ -38,6 +42,10 @@ def _goals(costs: Sequence[Cost]) -> Iterator[Goal]:
         if longest is not None:
             took = each.tick_seconds
             yield Goal(f"{size:,}: a tick of {took:.2f} s, {longest:g} s allowed", took <= longest)
+        yield Goal(
+            f"{size:,}: first decisions after {each.start_seconds:.1f} s, {start:g} s allowed",
+            each.start_seconds <= start,
+        )
     for small, large in pairwise(costs):
         sizes = f"{small.workloads:,} to {large.workloads:,}"
         times = large.workloads / small.workloads
