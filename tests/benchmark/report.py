@@ -104,8 +104,7 @@ def page(origin: Origin, extent: Extent, results: Sequence[Result], costs: Seque
         results: of scenarios; those that are missing were not measured.
         costs: of the controller, by size.
     """
-    scenarios = {each.name: each for each in SCENARIOS}
-    told = [_told(scenarios[each.scenario], each) for each in results]
+    told = [_told(each) for each in results]
     introduction = _INTRODUCTION.format(
         origin=origin,
         settings=len(extent.gogc) * len(extent.limits),
@@ -132,8 +131,7 @@ def glance(results: Sequence[Result]) -> str:
     Args:
         results: of scenarios.
     """
-    scenarios = {each.name: each for each in SCENARIOS}
-    told = [_told(scenarios[each.scenario], each) for each in results]
+    told = [_told(each) for each in results]
     header = ["service", "load", *_COLUMNS.values()]
     rows = [
         [each.scenario.service, each.scenario.load, *_ratios(each)]
@@ -143,7 +141,8 @@ def glance(results: Sequence[Result]) -> str:
     return table(header, rows)
 
 
-def _told(scenario: Scenario, result: Result) -> _Told:
+def _told(result: Result) -> _Told:
+    scenario = next(each for each in SCENARIOS if each.name == result.scenario)
     static = [lane for lane in result.race if lane.name.startswith(STATIC)]
     oracle = next(iter(best(static, 1)), None)
     if oracle is None:

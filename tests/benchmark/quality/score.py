@@ -92,9 +92,7 @@ def _score(lane: Lane, oracle: Lane, window_seconds: float) -> Score:
         peak_bytes=max(peaks, default=None),
         ratio=median(ratios) if ratios else None,
         near_seconds=None if near is None else near * window_seconds,
-        restarts_until_near=lane.restarts
-        if near is None
-        else lane.restarts - _rollouts(lane, near),
+        restarts_until_near=_restarts_until(lane, near),
         regret=_regret(lane, oracle),
     )
 
@@ -116,15 +114,18 @@ def _near(lane: Lane, oracle: Lane) -> int | None:
     return None
 
 
-def _rollouts(lane: Lane, after: int) -> int:
-    """How often settings changed after the end of a window.
+def _restarts_until(lane: Lane, near: int | None) -> int:
+    """Count the rollouts until the end of a window; all of them without one.
 
-    They are known at the end of each. One rollout may show in two, as old pods and new ones
-    overlap; two rollouts are never as near each other as that.
+    Settings are known at the end of each. One rollout may show in two, as old pods and new ones
+    overlap; two rollouts are never as near each other as that. The live channel needs none.
     """
-    settings = [(each.gogc, each.gomemlimit_bytes) for each in lane.windows[after:]]
+    if near is None:
+        return lane.restarts
+    settings = [(each.gogc, each.gomemlimit_bytes) for each in lane.windows[near:]]
     changed = [new != old for old, new in pairwise(settings)]
-    return sum(now and not before for before, now in pairwise([False, *changed]))
+    later = sum(now and not before for before, now in pairwise([False, *changed]))
+    return max(0, lane.restarts - later)
 
 
 def _regret(lane: Lane, oracle: Lane) -> float | None:

@@ -45,8 +45,8 @@ def _rows(text: str, first: str) -> list[list[str]]:
 
 def test_a_scenario_is_told_at_a_glance_and_in_full() -> None:
     text = page(HERE, FULL, [RESULT], [])
-    (glance,) = _rows(text, "[steady](#steady)")
-    assert glance[1:8] == [
+    (row,) = _rows(text, "[steady](#steady)")
+    assert row[1:8] == [
         "1.500, 2 OOM",
         "1.500",
         "-",
@@ -55,8 +55,8 @@ def test_a_scenario_is_told_at_a_glance_and_in_full() -> None:
         "1.250",
         "1.010",
     ]
-    assert "normal: 1.250 of the oracle, 1.05 asked" in glance[8]
-    assert "critical" not in glance[8]
+    assert "normal: 1.250 of the oracle, 1.05 asked" in row[8]
+    assert "critical" not in row[8]
     oracle, *_ = _rows(text, "Static-200-90 (oracle)")
     assert oracle[1:3] == ["2000.000 (2000.000-2000.000)", "1.000"]
     default, *_ = _rows(text, "Default")

@@ -71,6 +71,11 @@ def test_restarts_until_near_are_those_before_it(
     assert scores([one], ORACLE, 30.0)[0].restarts_until_near == needed
 
 
+def test_settings_that_change_without_a_restart_are_none() -> None:
+    live = with_gogc(lane("live", [2.1] * 6), [100, 200, 200, 400, 400, 800])
+    assert scores([live], ORACLE, 30.0)[0].restarts_until_near == 0
+
+
 def test_an_unmeasured_window_is_not_near() -> None:
     assert _score([2.0, None, None, 4.0, 4.0, 4.0]).near_seconds is None
 
