@@ -150,9 +150,9 @@ def assess(
         progress = advance(record, view)
         record, ended = progress.record, progress.ended
 
-    if record is not None and record.trial is not None and record.trial.phase is Phase.PLANNED:
+    if record is not None and record.plan is not None:
         given = _Given(mode, record, source, policy, override)
-        answer = _Answer(_resumed(record.trial, workload, tier, given), signals)
+        answer = _Answer(_resumed(record.plan, workload, tier, given), signals)
     elif isinstance(subject, Hold):
         trial = None if record is None else record.trial
         # Young pods are what a change of ours makes: the trial is the reason, not they.
@@ -250,6 +250,7 @@ def _observed_windows(
         windows,
         signals,
         setting,
+        ready_pods=workload.ready_replicas,
         rate_window_seconds=policy.timing.rate_window_seconds,
         keep=policy.trial.patience_windows,
     )

@@ -22,7 +22,7 @@ from tuner.errors import (
 )
 from tuner.guards.fleet import admit
 from tuner.guards.freshness import objection_to
-from tuner.guards.mode import concerns
+from tuner.guards.mode import concerns, mode_of
 from tuner.guards.orders import stopped
 from tuner.model.decision import Apply, Decision, Hold
 from tuner.model.happening import (
@@ -66,7 +66,11 @@ RECORDS_PER_TICK = 300
 """So many records are written on one tick before those of workloads that nothing was done to wait
 for the next: a fleet that is seen for the first time would hold the loop up for minutes."""
 
+ON_ITS_WAY_SECONDS = 300.0
+"""No request is on its way for longer: connections, proxies and the API server give up before."""
+
 _Told = TypeVar("_Told", bound=Happening)
+_Done = TypeVar("_Done")
 
 
 @dataclass(slots=True)
@@ -84,6 +88,10 @@ class _Seen:
     """Outcome of a trial that is told of once it is on record."""
     override: Override = NONE
     """What people had last laid down."""
+    withdrawn: bool = False
+    """Whether nothing that was sent before can be written any more."""
+    given_up_at: float | None = None
+    """Since when the plan on record, which may be on its way, is not sent any more."""
     term: int | None = None
     """Of our leadership over its namespace on this tick; None: another replica may write to it."""
 
@@ -275,10 +283,15 @@ class Loop:
 
     def _act(self, assessment: Assessment, stored: Record | None, now: float) -> Assessment:
         """Carry out the decision and keep the record; one workload's trouble stays its own."""
-        workload, decision = assessment.workload, assessment.decision
+        workload = assessment.workload
         term = self._leadership.term(workload.key.namespace)
         if term is None or term != self._seen[workload.key].term:
-            return _held(assessment, _STANDING_BY) if isinstance(decision, Apply) else assessment
+            return _held_back(assessment, _STANDING_BY)
+        if stored is None or stored.plan is None:
+            self._seen[workload.key].given_up_at = None  # the plan that was, if any, has arrived
+        if stored is not None and _forgets_plan(stored, assessment.record):
+            assessment = self._given_up(assessment, stored, now)
+        decision = assessment.decision
         if isinstance(decision, Apply) and decision.barrier_alone:
             assessment = self._set_barrier(assessment, decision, now)
         elif isinstance(decision, Apply):
@@ -326,6 +339,8 @@ class Loop:
         if meaning_changed(self._stored.get(key), record) and not self._save(assessment, now):
             hold = Hold(Reason.CLUSTER_UNAVAILABLE, "the plan could not be written ahead")
             return _held(assessment, hold)
+        if self._seen[key].given_up_at is not None:
+            return self._drop(assessment, _GIVEN_UP, now)
         try:
             written = self._write(assessment.workload, trial)
         except ClusterError as error:
@@ -399,28 +414,106 @@ class Loop:
             ConflictError: It moved under each attempt; nothing was written.
             ClusterError: It was not written, or it is not known whether it was.
         """
-        attempt = 0
-        while True:
-            attempt += 1
-            fresh = self._inventory.fetch(decided_on.key)
-            self._seen[decided_on.key].answered = fresh
+
+        def write(fresh: Workload) -> Workload | Hold:
             objection = objection_to(trial, fresh, decided_on)
             if objection is not None:
                 return objection
-            try:
-                return self._actuator.write(fresh, trial.change, describe(trial))
-            except ConflictError:
-                if attempt == WRITE_ATTEMPTS:
-                    raise
+            self._seen[fresh.key].withdrawn = False
+            return self._actuator.write(fresh, trial.change, describe(trial))
+
+        return self._at_its_version(decided_on.key, write)
+
+    def _given_up(self, assessment: Assessment, stored: Record, now: float) -> Assessment:
+        """The answer where a plan was given up, which stays on record as long as it has to."""
+        hold = self._on_its_way(assessment, stored, now)
+        if hold is None:
+            return _held_back(assessment, _WITHDRAWN)
+        self._seen[assessment.workload.key].ended = None
+        thought = assessment.record
+        kept = msgspec.structs.replace(stored, mode=thought.mode, sightings=thought.sightings)
+        record = kept if hold.reason in OPERATOR_WIDE else kept.decided(hold)
+        return replace(assessment, decision=hold, record=record)
 
     def _drop(self, assessment: Assessment, hold: Hold, now: float) -> Assessment:
         """Hold where a plan was not carried out, with the plan gone from the record."""
         trial = assessment.record.trial
         assert trial is not None  # noqa: S101  # only planned changes are dropped
+        if trial.started_at != now:  # what was planned on this tick was not sent before
+            kept_for = self._on_its_way(assessment, assessment.record, now)
+            if kept_for is not None:
+                return _held(assessment, kept_for)
         newest = self._newest(assessment.workload)
         progress = abandoned(assessment.record, trial, newest, now, hold.detail)
         self._seen[assessment.workload.key].ended = progress.ended
         return _held(replace(assessment, record=progress.record), hold)
+
+    def _on_its_way(self, assessment: Assessment, record: Record, now: float) -> Hold | None:
+        """Why a plan on record may not be forgotten yet; None where its write cannot come any more.
+
+        It may have been sent by a leader before us, or by us without an answer: arriving later, it
+        would be a change that nobody watches. So it is withdrawn; where that is not possible, it is
+        waited for until nothing that was sent can be on its way.
+        """
+        key = assessment.workload.key
+        seen = self._seen[key]
+        if seen.withdrawn:
+            return None
+        try:
+            hold = self._at_its_version(key, partial(self._withdraw, assessment, record, now))
+        except GoneError:
+            hold = None
+        except ClusterError as error:
+            self._tell_failed(now, key, "workload", error)
+            hold = _hold_for(error)
+        seen.withdrawn = hold is None
+        if hold is not None and hold is not _ARRIVED:
+            # A clock that was set back must not keep the plan until it has caught up.
+            since = now if seen.given_up_at is None else min(seen.given_up_at, now)
+            seen.given_up_at = since
+            hold = hold if now - since <= ON_ITS_WAY_SECONDS else None
+        if hold is None:
+            seen.given_up_at = None
+        return hold
+
+    def _withdraw(
+        self, assessment: Assessment, record: Record, now: float, fresh: Workload
+    ) -> Hold | None:
+        plan, decision = record.plan, assessment.decision
+        if plan is not None and found_patched(record, plan, fresh, now) is not None:
+            return _ARRIVED
+        if fresh.live is not None and fresh.live.trouble:
+            return None  # gone, or of another version since its label went
+        if not self._may_write(fresh, now):
+            return decision if isinstance(decision, Hold) else _LEFT_ALONE
+        self._seen[fresh.key].answered = self._actuator.withdraw(fresh)
+        return None
+
+    def _at_its_version(self, key: WorkloadKey, act: Callable[[Workload], _Done]) -> _Done:
+        """Read a workload afresh and act on it; anew when it moved in between.
+
+        Raises:
+            ConflictError: It moved under each attempt; nothing was written.
+            ClusterError: It cannot be read, or what acting on it led to.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            fresh = self._inventory.fetch(key)
+            self._seen[key].answered = fresh
+            try:
+                return act(fresh)
+            except ConflictError:
+                if attempt == WRITE_ATTEMPTS:
+                    raise
+
+    def _may_write(self, workload: Workload, now: float) -> bool:
+        """Whether people let anything be written to a workload."""
+        return (
+            mode_of(workload, self._policy) is Mode.AUTO
+            and self._policy.read_only is None
+            and stopped(self._seen[workload.key].override, now) is None
+        )
 
     def _save(self, assessment: Assessment, now: float) -> bool:
         try:
@@ -442,13 +535,9 @@ class Loop:
     def _clear_cause(self, assessment: Assessment, now: float) -> None:
         """Take our change-cause away once the rollout is done: its revision keeps a copy."""
         workload = assessment.workload
-        may_write = (
-            assessment.mode is Mode.AUTO
-            and self._policy.read_only is None
-            and stopped(self._seen[workload.key].override, now) is None
-            and assessment.decision.reason is not Reason.INTERNAL_ERROR
-        )
-        if not (workload.cause_is_ours and may_write and workload.rollout is Rollout.COMPLETE):
+        done = workload.cause_is_ours and workload.rollout is Rollout.COMPLETE
+        mistaken = assessment.decision.reason is Reason.INTERNAL_ERROR
+        if not done or mistaken or not self._may_write(workload, now):
             return
         try:
             self._actuator.clear_cause(workload)
@@ -469,6 +558,10 @@ class Loop:
 
 
 _STANDING_BY = Hold(Reason.STANDBY, "another replica leads, or may lead, by now")
+_GIVEN_UP = Hold(Reason.WORKLOAD_CHANGED, "it was given up before")
+_ARRIVED = Hold(Reason.WORKLOAD_CHANGED, "a write that was given up has arrived meanwhile")
+_LEFT_ALONE = Hold(Reason.WORKLOAD_CHANGED, "nothing may be written to it any more")
+_WITHDRAWN = Hold(Reason.WORKLOAD_CHANGED, "an earlier plan was withdrawn just before")
 
 
 def _changes_first(of: tuple[WorkloadKey, Assessment]) -> bool:
@@ -478,6 +571,11 @@ def _changes_first(of: tuple[WorkloadKey, Assessment]) -> bool:
 
 def _held(assessment: Assessment, hold: Hold) -> Assessment:
     return replace(assessment, decision=hold, record=assessment.record.decided(hold))
+
+
+def _held_back(assessment: Assessment, hold: Hold) -> Assessment:
+    """The same, without a change that would be carried out."""
+    return _held(assessment, hold) if isinstance(assessment.decision, Apply) else assessment
 
 
 def _sighted(assessment: Assessment, first_seen: Mapping[str, float]) -> Assessment:
@@ -536,6 +634,12 @@ def _hold_for(error: ClusterError) -> Hold:
 
 def _new_reason(stored: Record | None, decision: Decision) -> bool:
     return stored is None or stored.reason is not decision.reason
+
+
+def _forgets_plan(stored: Record, record: Record) -> bool:
+    """Whether a record does not have the plan any more that it had when the tick began."""
+    before, after = stored.plan, record.trial
+    return before is not None and (after is None or after.started_at != before.started_at)
 
 
 def _moved(stored: Record | None, trial: Trial) -> bool:

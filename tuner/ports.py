@@ -109,6 +109,25 @@ class Actuator(Protocol):
         """
         ...
 
+    def withdraw(self, workload: Workload) -> Workload:
+        """Give what holds the settings another version, and change nothing else that counts.
+
+        A write that was sent before and is still on its way names the version that it was then, and
+        is refused from now on.
+
+        Args:
+            workload: The workload as just fetched.
+
+        Returns:
+            The workload as the API server answered it.
+
+        Raises:
+            ConflictError: It changed since it was fetched.
+            GoneError: It does not exist.
+            ClusterError: It was not written, or it is not known whether it was.
+        """
+        ...
+
     def clear_cause(self, workload: Workload) -> None:
         """Remove our change-cause, so that the user's next revision does not inherit it.
 

@@ -75,6 +75,14 @@ class ShadowActuator:
         del change, cause
         raise RefusedError(f"{workload.key}: nothing is written in a dry run")
 
+    def withdraw(self, workload: Workload) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            RefusedError: Always.
+        """
+        raise RefusedError(f"{workload.key}: nothing is written in a dry run")
+
     def clear_cause(self, workload: Workload) -> None:
         """Refuse.
 

@@ -533,6 +533,5 @@ def seen(workload: Workload, reading: Reading, policy: Policy, now: float) -> Wi
         newest.gogc,
         newest.gomemlimit_bytes,
         newest.go_version,
-        newest.pods,
     )
     return Windows(setting, known, since=known[0].at)

@@ -131,6 +131,7 @@ class Day:
         self.cluster.faults.clear()
         self.cluster.record_faults.clear()
         self.cluster.cause_faults.clear()
+        self.cluster.withdrawal_faults.clear()
         self.meddler.times = 0
         for each in self.subjects.values():
             put_right(self.cluster, each)
@@ -243,11 +244,16 @@ def view_frozen(day: Day, _: Subject) -> Undo:
 
 def writes_fail(day: Day, _: Subject) -> Undo:
     day.cluster.faults.extend(day.fault() for _ in range(day.chance.randint(1, 4)))
-    return nothing
+    return day.witness.deliver
 
 
 def records_fail(day: Day, _: Subject) -> Undo:
     day.cluster.record_faults.extend(day.fault() for _ in range(day.chance.randint(1, 12)))
+    return nothing
+
+
+def withdrawals_fail(day: Day, _: Subject) -> Undo:
+    day.cluster.withdrawal_faults.extend(day.fault() for _ in range(day.chance.randint(1, 4)))
     return nothing
 
 
@@ -390,8 +396,8 @@ def between(day: Day, _: Subject) -> Undo:
 
 
 def while_planned(day: Day, _: Subject) -> Undo:
-    """The next write is lost, and before the next attempt at it something has changed."""
-    day.cluster.faults.appendleft(Fault.LOST)
+    """The next write is lost or late, and before the next attempt at it something has changed."""
+    day.cluster.faults.appendleft(day.chance.choice([Fault.LOST, Fault.LATE]))
     act = day.chance.choice(
         [override, override, resize, resize, other_memory, annotate, label, pause, set_env, alert]
     )
@@ -401,7 +407,7 @@ def while_planned(day: Day, _: Subject) -> Undo:
             day.until(600, act(day, day.subjects[key]))
 
     day.meddler.act, day.meddler.times = meddle, 1
-    return nothing
+    return day.witness.deliver
 
 
 def made_anew(day: Day, subject: Subject) -> Undo:
@@ -474,6 +480,7 @@ KINDS: Mapping[str, Happen] = {
         view_frozen,
         writes_fail,
         records_fail,
+        withdrawals_fail,
         causes_fail,
         altered,
         clock_jumps,

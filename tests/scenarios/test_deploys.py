@@ -11,7 +11,6 @@ from tuner.model.reason import Reason
 from tuner.model.trial import Phase, Verdict
 from tuner.model.workload import GOGC
 from tuner.overrides.book import Book
-from tuner.overrides.document import read_document
 from tuner.simulation import Fault
 
 PHASES = [Phase.ROLLING_OUT, Phase.SETTLING, Phase.MEASURING]
@@ -164,7 +163,7 @@ def test_a_deleted_workload_leaves_nothing_behind_and_its_successor_begins_anew(
 def test_while_people_stop_every_write_the_change_cause_stays(order: str) -> None:
     stage = Stage(BUSY)
     stage.until_phase(Phase.ROLLING_OUT)
-    stage.world.book = Book().after(read_document(order))
+    stage.lay_down(order)
     stage.until_verdict()
     assert stage.writes("change-cause") == 0
     stage.world.book = Book()

@@ -84,6 +84,9 @@ class Refusing:
         self.asked.append(change)
         raise RefusedError(f"{workload.key}: configmaps is forbidden")
 
+    def withdraw(self, workload: Workload) -> NoReturn:
+        raise RefusedError(f"{workload.key}: configmaps is forbidden")
+
     def clear_cause(self, workload: Workload) -> None:
         del workload
 

@@ -37,6 +37,9 @@ class Fumbling:
             raise ZeroDivisionError("float division by zero")
         return self._cluster.write(workload, change, cause)
 
+    def withdraw(self, workload: Workload) -> Workload:
+        return self._cluster.withdraw(workload)
+
     def clear_cause(self, workload: Workload) -> None:
         self._cluster.clear_cause(workload)
 

@@ -25,8 +25,6 @@ from tuner.model.reading import Quantity
 from tuner.model.reason import Reason
 from tuner.model.trial import Change, Phase
 from tuner.model.workload import GOGC, GOMEMLIMIT, EnvEntry, Workload, WorkloadKey
-from tuner.overrides.book import Book
-from tuner.overrides.document import read_document
 from tuner.simulation import Fault, Service, SimulatedCluster
 from tuner.simulation.streams import constant, ramp, step, total
 from tuner.simulation.world import BEGINNING
@@ -85,6 +83,9 @@ class Refusing:
         del change, cause
         raise RefusedError(f"{workload.key}: admission webhook denied the request")
 
+    def withdraw(self, workload: Workload) -> NoReturn:
+        raise RefusedError(f"{workload.key}: denied by policy")
+
     def clear_cause(self, workload: Workload) -> None:
         del workload
 
@@ -102,21 +103,6 @@ class Restless:
         fetched = self.cluster.fetch(key)
         self.cluster.annotate(key, touched=f"{self.cluster.now}")
         return fetched
-
-
-def orders(text: str) -> Callable[[Stage], None]:
-    """People lay something down."""
-
-    def act(stage: Stage) -> None:
-        stage.world.book = Book().after(read_document(text))
-
-    return act
-
-
-def order(rest: str) -> Callable[[Stage], None]:
-    """An override of the service."""
-    entry = f"{{name: calm, match: {{namespace: '*', name: busy}}, reason: sale, {rest}}}"
-    return orders(f"overrides: [{entry}]")
 
 
 def taken_away(stage: Stage) -> None:
@@ -205,7 +191,7 @@ CASES: Mapping[Reason, Case] = {
             annotations={"latency-target": "4ms"},
         )
     ),
-    Reason.PINNED: Case(BUSY, order("pin: {gogc: 400}")),
+    Reason.PINNED: Case(BUSY, lambda stage: stage.order("pin: {gogc: 400}")),
     Reason.ROLLBACK: Case(beside(ROOMY, harm=lambda gogc: 0.3e-3 if gogc > 100 else 0.0)),
     Reason.MODE_OFF: Case(beside(BUSY, mode="recommend"), lambda stage: _labelled(stage, "off")),
     Reason.MODE_RECOMMEND: Case(beside(BUSY, mode="recommend")),
@@ -221,10 +207,10 @@ CASES: Mapping[Reason, Case] = {
     Reason.LIVE_CHANNEL_INVALID: Case(beside(BUSY, live=True), remove_config_map),
     Reason.IN_PROCESS_TUNER: Case(beside(BUSY, in_process_gogc=150.0)),
     Reason.VERTICAL_AUTOSCALER: Case(beside(BUSY, vpa="busy-vpa")),
-    Reason.PAUSED: Case(BUSY, orders("paused: true")),
-    Reason.FROZEN: Case(BUSY, order("freeze: true")),
-    Reason.AT_PIN: Case(BUSY, order("pin: {gogc: 100}")),
-    Reason.OVERRIDE_INVALID: Case(BUSY, order("pin: {gogc: many}")),
+    Reason.PAUSED: Case(BUSY, lambda stage: stage.lay_down("paused: true")),
+    Reason.FROZEN: Case(BUSY, lambda stage: stage.order("freeze: true")),
+    Reason.AT_PIN: Case(BUSY, lambda stage: stage.order("pin: {gogc: 100}")),
+    Reason.OVERRIDE_INVALID: Case(BUSY, lambda stage: stage.order("pin: {gogc: many}")),
     Reason.CHANGE_WINDOW: Case(BUSY, policy=rules(closed=lambda _at: "closed on Saturdays")),
     Reason.ALERT_FIRING: Case(BUSY, alarm),
     Reason.SOURCE_UNAVAILABLE: Case(BUSY, lose),

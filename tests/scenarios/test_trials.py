@@ -1,17 +1,29 @@
 """What happens to a change between its plan and its verdict."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from tests.scenarios.worlds import BUSY, LOAD, MIB, UNSTEADY, Stage, hold_of, key_of, reason_of
+from tests.scenarios.worlds import (
+    BUSY,
+    LOAD,
+    MIB,
+    POLICY,
+    UNSTEADY,
+    Stage,
+    hold_of,
+    key_of,
+    reason_of,
+)
+from tuner.loop import ON_ITS_WAY_SECONDS
 from tuner.model.decision import Hold
 from tuner.model.reason import Reason
 from tuner.model.trial import Phase, Verdict
-from tuner.simulation import Fault
-from tuner.simulation.streams import step, total
+from tuner.model.workload import GOGC
+from tuner.simulation import Fault, Service
+from tuner.simulation.streams import constant, step, total
 from tuner.simulation.world import BEGINNING
 
 ROOMY = replace(BUSY, name="roomy", memory_request_bytes=4096 * MIB, memory_limit_bytes=4096 * MIB)
@@ -63,6 +75,171 @@ def test_a_plan_that_could_not_be_written_for_long_is_given_up() -> None:
     assert stage.verdicts() == [Verdict.VOID]
     assert "too old" in stage.outcomes()[0].detail
     assert stage.writes() == 0
+
+
+PIN = "pin: {gogc: 60, immediate: true}"
+"""It leaves no plan for a rise standing."""
+
+
+def late(service: Service) -> Stage:
+    """A stage on which the first change is on its way, and nobody knows."""
+    stage = Stage(service)
+    stage.cluster.faults.append(Fault.LATE)
+    stage.until(lambda stage: bool(stage.cluster.late))
+    assert stage.phase() is Phase.PLANNED
+    return stage
+
+
+def given_up(stage: Stage) -> bool:
+    return stage.phase() is None
+
+
+def priors(stage: Stage) -> Mapping[str, str | None]:
+    """What stood there before what is on record as gc-tuner's, by name."""
+    record = stage.record()
+    assert record is not None
+    assert record.applied is not None
+    return {each.name: each.prior for each in record.applied.settings}
+
+
+LIVE = replace(BUSY, live=True)
+on_either_channel = pytest.mark.parametrize("service", [BUSY, LIVE], ids=["env", "live"])
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["running on", "restarted"])
+@on_either_channel
+def test_a_write_that_arrives_when_its_plan_was_given_up_is_refused(
+    service: Service, restart: bool
+) -> None:
+    stage = late(service)
+    if restart:
+        stage.world.restart()
+    stage.order(PIN)
+    stage.until(given_up)
+    assert stage.writes("withdrawal") == 1
+    stage.cluster.deliver()
+    assert stage.gogc() is None
+    stage.until(lambda stage: stage.gogc() == "60")
+    assert priors(stage)[GOGC] is None
+
+
+def test_a_deploy_does_not_let_a_write_to_a_config_map_through_whose_plan_it_ended() -> None:
+    stage = late(LIVE)
+    stage.cluster.change_template(stage.key, "second")
+    stage.until(given_up)
+    stage.cluster.deliver()
+    assert stage.gogc() is None
+
+
+@on_either_channel
+def test_a_plan_is_not_given_up_before_its_write_is_withdrawn(service: Service) -> None:
+    stage = late(service)
+    stage.order(PIN)
+    stage.cluster.withdrawal_faults.extend([*SILENCES, Fault.OVERTAKEN, Fault.OVERTAKEN])
+    while stage.cluster.withdrawal_faults:
+        assert not given_up(stage)
+        assert stage.verdicts() == []
+        stage.run(1)
+    stage.until(given_up, ticks=2)
+    stage.cluster.deliver()
+    assert stage.gogc() is None
+    assert stage.verdicts() == [Verdict.VOID]
+
+
+@on_either_channel
+def test_a_write_that_arrives_before_it_is_withdrawn_is_ours_and_mended(service: Service) -> None:
+    stage = late(service)
+    stage.order(PIN)
+    stage.cluster.freeze_view()
+    stage.cluster.deliver()
+    stage.run(1)
+    assert not given_up(stage)
+    stage.cluster.thaw_view()
+    assert stage.gogc() == "200"
+    stage.until(lambda stage: stage.gogc() == "60")
+    assert stage.writes("withdrawal") == 0
+    assert priors(stage)[GOGC] is None
+
+
+def test_what_is_withdrawn_stays_so_while_that_cannot_be_put_on_record() -> None:
+    stage = late(BUSY)
+    stage.order(PIN)
+    stage.cluster.record_faults.extend([Fault.LOST] * 5)
+    stage.until(given_up)
+    assert not stage.cluster.record_faults
+    assert stage.writes("withdrawal") == 1
+
+
+def refused(stage: Stage) -> None:
+    stage.order(PIN)
+    stage.cluster.withdrawal_faults.extend([Fault.REFUSED] * 100)
+
+
+STOPS: Mapping[str, Callable[[Stage], None]] = {
+    "frozen": lambda stage: stage.order(f"freeze: true, {PIN}"),
+    "recommend": lambda stage: stage.cluster.label(stage.key, "recommend"),
+    "refused": refused,
+}
+"""After which nothing may be written, not even what withdraws a plan."""
+
+
+@pytest.mark.parametrize("stop", STOPS.values(), ids=STOPS)
+@on_either_channel
+def test_what_cannot_be_withdrawn_is_given_up_when_nothing_can_be_on_its_way(
+    service: Service, stop: Callable[[Stage], None]
+) -> None:
+    stage = late(service)
+    stop(stage)
+    stopped_at = stage.cluster.now
+    stage.run(1)
+    record, truth = stage.record(), stage.cluster.truth(stage.key)
+    assert record is not None
+    assert record.mode == truth.label_mode
+    stage.until(given_up)
+    assert stage.cluster.now - stopped_at > ON_ITS_WAY_SECONDS
+    assert stage.writes("withdrawal") == 0
+
+
+def test_a_clock_that_is_set_back_keeps_no_plan_until_it_has_caught_up() -> None:
+    stage = late(BUSY)
+    refused(stage)
+    stage.run(2)
+    stage.world.clock_ahead_seconds = -3600.0
+    stage.until(given_up, ticks=round(ON_ITS_WAY_SECONDS / POLICY.timing.interval_seconds) + 4)
+
+
+def test_nothing_is_withdrawn_from_a_config_map_that_is_gone() -> None:
+    stage = late(LIVE)
+    stage.cluster.remove_config_map(stage.key)
+    stage.until(given_up, ticks=3)
+    assert stage.writes("withdrawal") == 0
+
+
+@pytest.mark.parametrize("stop", [STOPS["frozen"], refused], ids=["frozen", "refused"])
+def test_what_arrives_while_nothing_may_be_written_is_on_record_as_ours(
+    stop: Callable[[Stage], None],
+) -> None:
+    stage = late(BUSY)
+    stop(stage)
+    stage.run(round(ON_ITS_WAY_SECONDS / POLICY.timing.interval_seconds) - 1)
+    stage.cluster.late[0] = replace(stage.cluster.late[0], at=stage.cluster.now)
+    stage.cluster.deliver()
+    assert stage.gogc() == "200"
+    stage.run(1)
+    assert GOGC in priors(stage)
+    stage.cluster.withdrawal_faults.clear()
+    stage.order(PIN)
+    stage.until(lambda stage: stage.gogc() == "60")
+
+
+@on_either_channel
+def test_who_was_opted_out_unseen_is_not_even_labelled(service: Service) -> None:
+    stage = late(service)
+    stage.cluster.freeze_view()
+    stage.cluster.label(stage.key, "off")
+    stage.run(5)
+    assert stage.writes("withdrawal") == 0
+    assert not given_up(stage)
 
 
 def test_a_record_whose_answer_was_lost_is_a_record_all_the_same() -> None:
@@ -238,6 +415,13 @@ def test_a_load_that_moved_in_the_middle_of_a_trial_gives_no_verdict(factor: flo
     assert outcome.verdict is Verdict.INCONCLUSIVE
     assert outcome.measured_saving_ratio is None
     assert int(stage.gogc() or 0) >= 200, "what was never judged is not taken back"
+
+
+def test_scrapes_that_fail_now_and_then_keep_no_change_from_its_verdict() -> None:
+    stage = Stage(BUSY)
+    stage.world.source.gaps = constant(0.1)
+    stage.until_verdict(2)
+    assert set(stage.verdicts()) == {Verdict.CONFIRMED}
 
 
 def test_pods_that_are_killed_again_and_again_under_a_change_get_the_prior_value_back() -> None:

@@ -12,8 +12,6 @@ from tuner.errors import UnavailableError
 from tuner.model.reason import Reason
 from tuner.model.trial import Change
 from tuner.model.workload import GOGC, GOMEMLIMIT
-from tuner.overrides.book import Book
-from tuner.overrides.document import read_document
 from tuner.simulation import Fault
 
 RISE = moved(None, "200")
@@ -39,9 +37,7 @@ def test_what_is_written_as_planned_is_right() -> None:
 
 
 def frozen(stage: Stage) -> None:
-    match = "match: {namespace: '*', name: '*'}"
-    text = f"overrides: [{{name: calm, {match}, reason: sale, freeze: true}}]"
-    stage.world.book = Book().after(read_document(text))
+    stage.order("freeze: true")
 
 
 def alerting(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 import math
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from tests.examples import trial as any_trial
@@ -38,12 +39,36 @@ class Witness:
             lambda before: self._look(before, change),
         )
 
+    def withdraw(self, workload: Workload) -> Workload:
+        return self._watched(
+            workload.key,
+            lambda: self._cluster.withdraw(workload),
+            self._look_permitted,
+        )
+
     def clear_cause(self, workload: Workload) -> None:
         self._watched(
             workload.key,
             lambda: self._cluster.clear_cause(workload),
-            lambda before: check_permitted(self._as_write(before, any_trial())),
+            self._look_permitted,
         )
+
+    def deliver(self) -> None:
+        """Let the late writes arrive: those that are accepted have to be on record still."""
+        while self._cluster.late:
+            late = self._cluster.late[0]
+            look = partial(self._look_late, change=late.change)
+            self._watched(late.workload.key, self._cluster.deliver, look)
+
+    def _look_permitted(self, before: Workload) -> None:
+        check_permitted(self._as_write(before, any_trial()))
+
+    def _look_late(self, before: Workload, change: Change) -> None:
+        """It was right when it was sent; whether it is now, nobody was there to ask."""
+        trial = self._on_record(before.key, change)
+        self._check_done(before, change)
+        if trial.reason is not Reason.ROLLBACK:
+            self._remember(before, change)
 
     def _watched(
         self, key: WorkloadKey, act: Callable[[], _T], look: Callable[[Workload], None]
@@ -73,16 +98,7 @@ class Witness:
 
     def _look(self, before: Workload, change: Change) -> None:
         key = before.key
-        record = self._cluster.all().get(key)
-        assert record is not None, f"{change} is not on record"
-        if [move.name for move in change.settings] == [BARRIER]:
-            assert record.barrier is not None, "what stood there before is not on record"
-            trial = any_trial(change=change, reason=Reason.BARRIER)
-        else:
-            assert record.trial is not None, f"{change} is not on record"
-            trial = record.trial
-            assert trial.phase is Phase.PLANNED, f"{change} is not on record as a plan: {trial}"
-            assert trial.change == change, f"{change} is on record as {trial.change}"
+        trial = self._on_record(key, change)
         self.writes.append(trial)
         self._check_done(before, change)
         (container,) = before.containers
@@ -95,11 +111,27 @@ class Witness:
             stood = {each for each in change.settings if self._stood(key, each)}
             assert set(change.settings) <= {*undone, *stood}, f"{change} does not undo {undone}"
         else:
-            self._last[key] = change
-            for each in change.settings:
-                if not container.ours(each.name, each.before):
-                    self._others[key, each.name] = each.before
+            self._remember(before, change)
             check_new(write)
+
+    def _on_record(self, key: WorkloadKey, change: Change) -> Trial:
+        record = self._cluster.all().get(key)
+        assert record is not None, f"{change} is not on record"
+        if [move.name for move in change.settings] == [BARRIER]:
+            assert record.barrier is not None, "what stood there before is not on record"
+            return any_trial(change=change, reason=Reason.BARRIER)
+        trial = record.trial
+        assert trial is not None, f"{change} is not on record"
+        assert trial.phase is Phase.PLANNED, f"{change} is not on record as a plan: {trial}"
+        assert trial.change == change, f"{change} is on record as {trial.change}"
+        return trial
+
+    def _remember(self, before: Workload, change: Change) -> None:
+        (container,) = before.containers
+        self._last[before.key] = change
+        for each in change.settings:
+            if not container.ours(each.name, each.before):
+                self._others[before.key, each.name] = each.before
 
     def _stood(self, key: WorkloadKey, back: Setting) -> bool:
         """Whether a setting is what stood there before gc-tuner's first."""

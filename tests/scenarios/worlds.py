@@ -12,6 +12,8 @@ from tuner.model.reason import Reason
 from tuner.model.record import Record
 from tuner.model.trial import Outcome, Phase, Verdict
 from tuner.model.workload import GOGC, Rollout, Workload, WorkloadKey
+from tuner.overrides.book import Book
+from tuner.overrides.document import read_document
 from tuner.ports import Actuator, Inventory, MetricsSource, Observer
 from tuner.settings import Settings
 from tuner.simulation import ControllerDied, Pod, Service, SimulatedCluster, World
@@ -140,6 +142,15 @@ class Stage:
         """Phase of the first service's trial."""
         record = self.record()
         return record.trial.phase if record is not None and record.trial is not None else None
+
+    def lay_down(self, text: str) -> None:
+        """Let people put a text into the overrides in place of what is there."""
+        self.world.book = Book().after(read_document(text))
+
+    def order(self, rest: str) -> None:
+        """Let people lay down one override, for every workload, that says this."""
+        entry = f"{{name: calm, match: {{namespace: '*', name: '*'}}, reason: sale, {rest}}}"
+        self.lay_down(f"overrides: [{entry}]")
 
     def record(self) -> Record | None:
         """Record of the first service."""

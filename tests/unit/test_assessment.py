@@ -43,7 +43,7 @@ from tuner.verification import Windows
 POLICY = policy()
 ROOMY = container(memory_request_bytes=2048 * MIB, memory_limit_bytes=4096 * MIB)
 CALM = workload(containers=(ROOMY,))
-SETTING = ("u", "digest", "app", 100.0, None, None, 2)
+SETTING = ("u", "digest", "app", 100.0, None, None)
 SEEN = tuple(believed(at=NOW - 60 * each) for each in range(5, 0, -1))
 WATCHED = Kept(Windows(SETTING, SEEN, since=NOW - 300))
 """The five rate windows before this one."""
@@ -149,7 +149,7 @@ def test_gogc_does_not_pass_the_ceiling_while_the_gomemlimit_behind_it_is_in_qua
     subject = workload(containers=(app,))
     figures = reading(gogc_lowest=200.0, gogc_highest=200.0, heap_goal_bytes=300.0 * MIB)
     seen = tuple(replace(each, gogc=200.0, gogc_effective=200.0) for each in SEEN)
-    setting = ("u", "digest", "app", 200.0, None, None, 2)
+    setting = ("u", "digest", "app", 200.0, None, None)
     kept = Kept(Windows(setting, seen, since=NOW - 300))
     said = source(readings={"app": figures})
 
@@ -173,7 +173,7 @@ def test_gogc_does_not_pass_the_ceiling_behind_a_gomemlimit_that_the_program_set
     seen = tuple(
         replace(each, gogc=200.0, gogc_effective=200.0, gomemlimit_bytes=own) for each in SEEN
     )
-    kept = Kept(Windows(("u", "digest", "app", 200.0, own, None, 2), seen, since=NOW - 300))
+    kept = Kept(Windows(("u", "digest", "app", 200.0, own, None), seen, since=NOW - 300))
     plan = planned(
         assessed(workload(containers=(app,)), kept=kept, said=source(readings={"app": figures}))
     )

@@ -65,6 +65,9 @@ class Cluster:
     def write(self, workload: Workload, change: Change, cause: str | None) -> Workload:
         pytest.fail(f"{workload.key} was written: {change} {cause}")
 
+    def withdraw(self, workload: Workload) -> Workload:
+        pytest.fail(f"a write to {workload.key} was withdrawn")
+
     def clear_cause(self, workload: Workload) -> None:
         pytest.fail(f"the change-cause of {workload.key} was cleared")
 
@@ -143,9 +146,9 @@ def test_ticks_are_seen_at_the_http_endpoints_while_the_loop_is_open() -> None:
         settings(port), Cluster().side(), dry_run=False, serve=True, log=LOG, observers=[]
     ) as loop:
         loop.tick(1_000.0)
-        with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:  # noqa: S310 - ours
+        with urllib.request.urlopen(f"{url}/readyz", timeout=60) as answer:  # noqa: S310 - ours
             assert answer.status == 200
-        with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:  # noqa: S310 - ours
+        with urllib.request.urlopen(f"{url}/metrics", timeout=60) as answer:  # noqa: S310 - ours
             text = answer.read().decode()
     assert "\ngc_tuner_source_up 0.0\n" in text
     asked = queries(Settings().names(), rate_window_seconds=60, warm_up_seconds=60)
@@ -184,7 +187,7 @@ def test_a_file_that_changes_is_in_force_at_the_next_tick(tmp_path: Path) -> Non
         assert tick(1_015.0) is Reason.MODE_OFF
         path.write_text("mode: auto", encoding="utf-8")
         assert tick(1_030.0) is Reason.MODE_OFF
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             text = answer.read().decode()
     asked = len(queries(Settings().names(), rate_window_seconds=60, warm_up_seconds=60))
     assert f"\ngc_tuner_queries_total {3 * asked + 2:.1f}\n" in text, "twice with the alerts"

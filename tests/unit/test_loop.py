@@ -78,6 +78,9 @@ class Cluster:
         self.saved_before = tuple(self.saved)
         return workload
 
+    def withdraw(self, workload: Workload) -> Workload:
+        raise AssertionError(workload)
+
     def clear_cause(self, workload: Workload) -> None:
         raise AssertionError(workload)
 

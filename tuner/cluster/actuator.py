@@ -9,7 +9,7 @@ from tuner.cluster.collection import WORKLOADS
 from tuner.cluster.inventory import answered_workload
 from tuner.cluster.live import containers_of, with_live
 from tuner.cluster.wellformed import require_well_formed
-from tuner.cluster.workload import ANNOTATION_PREFIX, CHANGE_CAUSE, tuned_names
+from tuner.cluster.workload import ANNOTATION_PREFIX, CHANGE_CAUSE, WITHDRAWN, tuned_names
 from tuner.errors import RefusedError
 from tuner.model.workload import BARRIER_ENV, CAUSE_PREFIX, FIELD_MANAGER
 from tuner.ports import AlteredError
@@ -60,6 +60,24 @@ class ClusterActuator:
         _compare(answer, change)
         return answer
 
+    def withdraw(self, workload: Workload) -> Workload:
+        """Have every write refused that was sent before and is still on its way.
+
+        The label ``gc-tuner.io/withdrawn`` is set and taken away again: that makes it another
+        version, also where an earlier attempt left the label behind. An annotation would count as
+        a generation of a Deployment, and be copied to its ReplicaSet.
+
+        Raises:
+            ConflictError: The workload or its ConfigMap changed since it was fetched.
+            GoneError: It does not exist.
+            RefusedError: There is no such channel, the API server refused, or let neither pass.
+            UnavailableError: It is not known whether it was written.
+        """
+        answer = self._label(self._label(workload, "true"), None)
+        if _version(answer) == _version(workload):
+            raise RefusedError(f"{workload.key}: the label {WITHDRAWN} makes no other version")
+        return answer
+
     def clear_cause(self, workload: Workload) -> None:
         """Remove our change-cause; one of the user's own, or none, is left as it is.
 
@@ -75,6 +93,19 @@ class ClusterActuator:
         }
         self._patch(workload, {"metadata": metadata})
 
+    def _label(self, workload: Workload, text: str | None) -> Workload:
+        labels = {WITHDRAWN: text}
+        if workload.live is None:
+            metadata = {"resourceVersion": workload.resource_version, "labels": labels}
+            return self._patch(workload, {"metadata": metadata})
+        written = self._live_of(workload, workload.live).label(
+            workload.key.namespace,
+            workload.live.config_map,
+            workload.live.resource_version,
+            labels,
+        )
+        return with_live(workload, written, found=True)
+
     def _write_env(self, workload: Workload, change: Change, cause: str | None) -> Workload:
         entries = _entries(workload, change)
         metadata: dict[str, Any] = {"resourceVersion": workload.resource_version}
@@ -85,9 +116,7 @@ class ClusterActuator:
         return self._patch(workload, {"metadata": metadata, "spec": {"template": template}})
 
     def _write_live(self, workload: Workload, channel: LiveChannel, change: Change) -> Workload:
-        if channel.trouble or self._live is None:
-            why = channel.trouble or "the live channel is not in use here"
-            raise RefusedError(f"{workload.key}: {why}")
+        live = self._live_of(workload, channel)
         if change.container not in containers_of(workload):
             raise RefusedError(
                 f"{workload.key}: container {change.container!r} does not take its settings from "
@@ -95,8 +124,14 @@ class ClusterActuator:
             )
         values = {move.name: move.after for move in change.settings}
         namespace = workload.key.namespace
-        written = self._live.write(namespace, channel.config_map, channel.resource_version, values)
+        written = live.write(namespace, channel.config_map, channel.resource_version, values)
         return with_live(workload, written, found=True)
+
+    def _live_of(self, workload: Workload, channel: LiveChannel) -> LiveConfigMaps:
+        if channel.trouble or self._live is None:
+            why = channel.trouble or "the live channel is not in use here"
+            raise RefusedError(f"{workload.key}: {why}")
+        return self._live
 
     def _patch(self, workload: Workload, body: Mapping[str, Any]) -> Workload:
         key = workload.key
@@ -109,6 +144,11 @@ class ClusterActuator:
             content_type=STRATEGIC_MERGE,
         )
         return answered_workload(key.kind, request, self._api.ask(request))
+
+
+def _version(workload: Workload) -> str:
+    """Of what holds the settings."""
+    return workload.resource_version if workload.live is None else workload.live.resource_version
 
 
 def _check(workload: Workload, change: Change) -> None:

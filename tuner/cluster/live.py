@@ -125,16 +125,28 @@ class LiveConfigMaps(Mirror):
                 given, or the API server refused.
             UnavailableError: It is not known whether it was written.
         """
-        where = _words(namespace, name)
+        for key, value in values.items():
+            require_well_formed(_words(namespace, name), key, value)
+        return self._patch(namespace, name, resource_version, {"data": dict(values)})
+
+    def label(
+        self, namespace: str, name: str, resource_version: str, labels: Mapping[str, str | None]
+    ) -> LiveSettings:
+        """Set or remove labels if the ConfigMap still is at a resource version, as `write` does."""
+        metadata = {"labels": dict(labels)}
+        return self._patch(namespace, name, resource_version, {"metadata": metadata})
+
+    def _patch(
+        self, namespace: str, name: str, resource_version: str, body: Mapping[str, Any]
+    ) -> LiveSettings:
         if not _may_be_live(name):
             raise RefusedError(_trouble(namespace, name))
         if not resource_version:
             # The patch would be unconditional.
-            raise RefusedError(f"{where}: it was not read before it is written")
-        for key, value in values.items():
-            require_well_formed(where, key, value)
-        body = {"metadata": {"resourceVersion": resource_version}, "data": dict(values)}
-        return self._ask(_request("patch", namespace, name, body))
+            words = "it was not read before it is written"
+            raise RefusedError(f"{_words(namespace, name)}: {words}")
+        metadata = {**body.get("metadata", {}), "resourceVersion": resource_version}
+        return self._ask(_request("patch", namespace, name, {**body, "metadata": metadata}))
 
     def _ask(self, request: Request) -> LiveSettings:
         """Ask for a ConfigMap, and take the answer into the view."""

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 MODE_LABEL = "gc-tuner.io/mode"
 ANNOTATION_PREFIX = "gc-tuner.io/"
 CHANGE_CAUSE = "kubernetes.io/change-cause"
+WITHDRAWN = "gc-tuner.io/withdrawn"
+"""Label that stands for a moment, for its object to get another version."""
 
 
 class _Json(msgspec.Struct, frozen=True, rename="camel"):

@@ -192,6 +192,12 @@ class Record(Stored, frozen=True):
         return self.done == Record(self.mode, self.decision, self.reason, "").done
 
     @property
+    def plan(self) -> Trial | None:
+        """The change under way as long as it is not known to be written."""
+        trial = self.trial
+        return trial if trial is not None and trial.phase is Phase.PLANNED else None
+
+    @property
     def holds_values(self) -> bool:
         """Whether a value of gc-tuner's stands in the workload, or may."""
         return (self.applied, self.barrier, self.trial) != (None, None, None)
@@ -210,7 +216,7 @@ class Record(Stored, frozen=True):
         record remembers of harm, and say nothing of the workload.
         """
         before, unwritten = self.history, 0
-        if self.trial is not None and self.trial.phase is Phase.PLANNED:
+        if self.plan is not None:
             again = self.unwritten > 0 and bool(before) and before[0].reason is outcome.reason
             unwritten = self.unwritten + 1 if again else 1
             before = before[1:] if self.unwritten > 0 else before

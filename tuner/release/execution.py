@@ -231,8 +231,8 @@ def _write(cluster: Cluster, terms: Terms, planned: Plan) -> Plan | Refusal:
     key, attempt = planned.workload.key, 0
     while True:
         attempt += 1
-        fresh = cluster.inventory.fetch(key)
-        found = _plan(cluster, terms, fresh, cluster.records.all().get(key))
+        fresh, record = cluster.inventory.fetch(key), cluster.records.all().get(key)
+        found = _plan(cluster, terms, fresh, record)
         if isinstance(found, Refusal):
             return found
         if found.change not in {planned.change, None}:
@@ -241,6 +241,8 @@ def _write(cluster: Cluster, terms: Terms, planned: Plan) -> Plan | Refusal:
             if found.change is not None:
                 answer = cluster.actuator.write(fresh, found.change, None)
                 return replace(found, workload=answer)
+            if record is not None and (record.plan, record.barrier) != (None, None):
+                fresh = cluster.actuator.withdraw(fresh)  # its write may still be on its way
             cluster.actuator.clear_cause(fresh)
         except ConflictError:
             if attempt == WRITE_ATTEMPTS:

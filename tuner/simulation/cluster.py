@@ -7,6 +7,7 @@ to a live service's ConfigMap, replaces none; records are kept as bytes, so that
 that cannot be stored.
 """
 
+import contextlib
 import math
 import random
 from collections import deque
@@ -47,6 +48,8 @@ POD_START_SECONDS = 10.0
 """From the creation of a pod, or its container's restart, to its readiness."""
 PROGRESS_DEADLINE_SECONDS = 600.0
 """Kubernetes' own default."""
+CONNECTION_SECONDS = 240.0
+"""A request that is held up for longer is lost."""
 BACK_OFF_SECONDS = 10.0
 """Before the first restart of a container that ended at once; doubled by each further one."""
 BACK_OFF_LONGEST_SECONDS = 300.0
@@ -73,6 +76,9 @@ class Fault(Enum):
     """The controller dies with the request unsent."""
     DEATH_AFTER = "death after"
     """The controller dies when the request has been carried out."""
+    LATE = "late"
+    """A write to a workload is held up on its way, and the caller never learns; see
+    `SimulatedCluster.deliver`. Any other request is lost."""
 
 
 class ControllerDied(BaseException):
@@ -86,7 +92,17 @@ class Written:
     at: float
     key: WorkloadKey
     what: str
-    """``workload``, ``live``, ``change-cause`` or ``record``."""
+    """``workload``, ``live``, ``withdrawal``, ``change-cause`` or ``record``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A write to a workload, as it was sent."""
+
+    at: float
+    workload: Workload
+    change: Change
+    cause: str | None
 
 
 class _Faults:
@@ -96,8 +112,12 @@ class _Faults:
         self._due = due.popleft() if due else None
         self._what = what
 
+    @property
+    def late(self) -> bool:
+        return self._due is Fault.LATE
+
     def before(self) -> None:
-        if self._due is Fault.LOST:
+        if self._due in {Fault.LOST, Fault.LATE}:
             raise UnavailableError(f"the {self._what} was lost on its way")
         if self._due is Fault.OVERTAKEN:
             raise ConflictError(f"somebody else was faster than the {self._what}")
@@ -230,6 +250,10 @@ class SimulatedCluster:
         """Faults of the coming writes of records, one each."""
         self.cause_faults: deque[Fault] = deque()
         """Faults of the coming removals of a change-cause, one each."""
+        self.late: deque[Late] = deque()
+        """Writes to workloads that are on their way still."""
+        self.withdrawal_faults: deque[Fault] = deque()
+        """Faults of the coming withdrawals, one each."""
         self.outage: str | None = None
         """Why the view of the cluster is too old to act on; None while it is not."""
         self.unreachable: str | None = None
@@ -299,17 +323,33 @@ class SimulatedCluster:
         """
         self._reach()
         faults = _Faults(self.faults, "write")
+        if faults.late:
+            self.late.append(Late(self.now, workload, change, cause))
         faults.before()
-        asked = {each.name: each.after for each in change.settings}
-        values = {
-            name: value if value is None else self.webhook.get(name, value)
-            for name, value in asked.items()
-        }
+        self._accept(workload, change, cause)
+        faults.after()
+        answer = self.truth(workload.key)
+        asked, values = _asked(change), self._let_pass(change)
+        if values != asked:
+            raise AlteredError(f"asked for {asked}, the answer has {values}", answer)
+        return answer
+
+    def deliver(self) -> None:
+        """Let the first of the late writes arrive; it is refused if it is out of date by now.
+
+        One that was on its way for longer than any connection lasts does not arrive.
+        """
+        late = self.late.popleft()
+        if self.now - late.at > CONNECTION_SECONDS:
+            return
+        with contextlib.suppress(ConflictError, GoneError):
+            self._accept(late.workload, late.change, late.cause)
+
+    def _accept(self, workload: Workload, change: Change, cause: str | None) -> None:
+        values = self._let_pass(change)
         deployment = self._of(workload.key)
         if workload.live is not None:
-            config_map = _config_map(deployment)
-            if config_map.channel != workload.live:
-                raise ConflictError(f"{workload.live.config_map} changed since it was read")
+            config_map = self._read_config_map(deployment, workload.live)
             self.written.append(Written(self.now, workload.key, "live"))
             self._put(deployment, config_map, values, FIELD_MANAGER)
         else:
@@ -319,11 +359,37 @@ class SimulatedCluster:
                 current = None if cause is None else f"{CAUSE_PREFIX}{cause}"
             self.written.append(Written(self.now, workload.key, "workload"))
             self._set(deployment, values, FIELD_MANAGER, current)
+
+    def _let_pass(self, change: Change) -> Mapping[str, str | None]:
+        """What the admission webhook makes of a change."""
+        return {
+            name: value if value is None else self.webhook.get(name, value)
+            for name, value in _asked(change).items()
+        }
+
+    def withdraw(self, workload: Workload) -> Workload:
+        """Make it another version, or a live service's ConfigMap.
+
+        Raises:
+            ConflictError: The workload, or its ConfigMap, is at another version.
+            GoneError: It does not exist.
+            ClusterError: No request is answered, or a fault was due.
+        """
+        self._reach()
+        if workload.live is not None and workload.live.trouble:
+            raise RefusedError(f"{workload.key}: {workload.live.trouble}")
+        faults = _Faults(self.withdrawal_faults, "withdrawal")
+        faults.before()
+        deployment = self._of(workload.key)
+        if workload.live is not None:
+            config_map = self._read_config_map(deployment, workload.live)
+            deployment.config_map = self._new_config_map(deployment.service, config_map.entries)
+        else:
+            self._check_version(deployment, workload)
+            deployment.workload = self._versioned(deployment.workload)
+        self.written.append(Written(self.now, workload.key, "withdrawal"))
         faults.after()
-        answer = self.truth(workload.key)
-        if values != asked:
-            raise AlteredError(f"asked for {asked}, the answer has {values}", answer)
-        return answer
+        return self.truth(workload.key)
 
     def clear_cause(self, workload: Workload) -> None:
         """Remove our change-cause.
@@ -727,6 +793,12 @@ class SimulatedCluster:
         if trouble is not None:
             raise UnavailableError(trouble)
 
+    def _read_config_map(self, deployment: _Deployment, as_read: LiveChannel) -> _ConfigMap:
+        config_map = _config_map(deployment)
+        if config_map.channel != as_read:
+            raise ConflictError(f"{as_read.config_map} changed since it was read")
+        return config_map
+
     def _check_version(self, deployment: _Deployment, workload: Workload) -> None:
         if deployment.workload.resource_version != workload.resource_version:
             raise ConflictError(f"{workload.key} changed since it was read")
@@ -766,6 +838,10 @@ def _restarts(pod: Pod, now: float) -> int:
         left -= pause
         restarts, pause = restarts + 1, min(2 * pause, BACK_OFF_LONGEST_SECONDS)
     return restarts
+
+
+def _asked(change: Change) -> Mapping[str, str | None]:
+    return {each.name: each.after for each in change.settings}
 
 
 def _values(entries: Mapping[str, EnvEntry]) -> Mapping[str, str | None]:

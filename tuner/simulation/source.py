@@ -59,6 +59,8 @@ class _Scraped:
     pod: Pod
     started_at: float
     samples: deque[_Sample]
+    lost: bool = False
+    """Whether the last scrape failed: Prometheus shows nothing of it then, until one succeeds."""
 
     @property
     def newest(self) -> _Sample:
@@ -195,12 +197,14 @@ class PlantSource:
             if lost <= 0 or self._random.random() >= lost:
                 scraped[pod.name] = self._sampled(known.get(pod.name), pod, now)
             elif pod.name in known:
+                known[pod.name].lost = True
                 scraped[pod.name] = known[pod.name]
         return scraped
 
     def _sampled(self, known: _Scraped | None, pod: Pod, now: float) -> _Scraped:
         if known is None or known.started_at != pod.started_at:
             known = _Scraped(pod, pod.started_at, deque())
+        known.lost = False
         known.samples.append(
             _Sample(
                 replace(pod.counters),
@@ -219,7 +223,11 @@ class PlantSource:
     def _reading(
         self, service: Service, scraped: Collection[_Scraped], at: float
     ) -> dict[Quantity, float]:
-        shown = [each for each in scraped if at - each.newest.counters.at < LOOKBACK_SECONDS]
+        shown = [
+            each
+            for each in scraped
+            if not each.lost and at - each.newest.counters.at < LOOKBACK_SECONDS
+        ]
         if not shown:
             return {}
         reading = {

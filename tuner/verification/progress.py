@@ -27,7 +27,7 @@ from tuner.verification.verdict import (
     judge,
     latency_change,
 )
-from tuner.verification.windows import Windows, level
+from tuner.verification.windows import Windows, lacks_a_pod, level
 
 KEPT = frozenset({Reason.PINNED, Reason.DANGER})
 """Reasons whose changes are judged but never taken back: people's word, and memory safety."""
@@ -79,9 +79,9 @@ class View:
 
 def advance(record: Record, view: View) -> Progress:
     """Compare record and workload, and move the record's trial on."""
+    if record.plan is not None:
+        return _planned(record, record.plan, view)
     trial = record.trial
-    if trial is not None and trial.phase is Phase.PLANNED:
-        return _planned(record, trial, view)
     if record.applied is not None and _taken_away(record.applied, view.workload):
         return _reverted(record, record.applied, view.workload, view.now)
     if trial is None:
@@ -265,8 +265,8 @@ def cut_short(record: Record, workload: Workload, now: float, why: str) -> Recor
     trial = record.trial
     if trial is None:
         return record
-    if trial.phase is Phase.PLANNED:
-        return abandoned(record, trial, workload, now, why).record
+    if record.plan is not None:
+        return abandoned(record, record.plan, workload, now, why).record
     return _end(record, trial, now, Judgement(Verdict.VOID, why, None)).record
 
 
@@ -412,9 +412,11 @@ def _settling(record: Record, trial: Trial, view: View, signals: Signals) -> Pro
 
 
 def _measuring(record: Record, trial: Trial, view: View, signals: Signals) -> Progress:
-    if signals.pods != trial.pods:
-        return _pods_moved(record, trial, view, signals)
     rules, window = view.policy.trial, view.policy.timing.rate_window_seconds
+    if signals.pods != trial.pods:
+        if lacks_a_pod(view.windows, signals, view.workload.ready_replicas, window):
+            return Progress(record)
+        return _pods_moved(record, trial, view, signals)
     seen = tuple(each for each in view.windows.signals if each.at > trial.phase_at)
     impatient = view.now - trial.phase_at > rules.patience_windows * window
     before = trial.baseline

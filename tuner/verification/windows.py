@@ -11,6 +11,9 @@ from tuner.verification.verdict import load_moved
 
 ALMOST = 0.99
 """Ticks come a little early or late: a window that is this full is a window."""
+MISSED_WINDOWS = 2.0
+"""For how long a pod may be missing before it counts as gone, rate windows after the last that it
+took part in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ def observe(
     signals: Signals,
     setting: tuple[object, ...],
     *,
+    ready_pods: int,
     rate_window_seconds: float,
     keep: int,
 ) -> Windows:
@@ -51,9 +55,8 @@ def observe(
 
     A new setting starts from nothing, and so does a changed number of pods: the same load over more
     pods is another experiment. A clock that was set back starts anew too: no window would be over
-    until it caught up.
+    until it caught up. Figures that lack a pod are passed over; see `lacks_a_pod`.
     """
-    setting = (*setting, signals.pods)
     latest = windows.signals[-1].at if windows.signals else windows.since
     set_back = latest is not None and signals.at < latest
     since = signals.at if windows.since is None or set_back else windows.since
@@ -63,11 +66,36 @@ def observe(
         windows = Windows(setting, since=since)
     if signals.pods_young:
         return windows
+    if lacks_a_pod(windows, signals, ready_pods, rate_window_seconds):
+        return windows
+    if windows.signals and windows.signals[-1].pods != signals.pods:
+        windows = Windows(setting, since=since)
     if windows.signals:
         passed = signals.at - windows.signals[-1].at
         if passed < ALMOST * rate_window_seconds:
             return windows
     return Windows(setting, (*windows.signals, signals)[-keep:], since)
+
+
+def lacks_a_pod(
+    windows: Windows, signals: Signals, ready_pods: int, rate_window_seconds: float
+) -> bool:
+    """Whether a pod that took part in the last window is missing, though it is as ready as before.
+
+    Its scrape failed then: Prometheus ends all series of a target with the first scrape that fails,
+    and shows them again with the next one that succeeds. That is no other number of pods.
+
+    Args:
+        windows: Observed at the setting of the signals.
+        signals: The newest.
+        ready_pods: How many pods Kubernetes calls ready.
+        rate_window_seconds: How long a window is.
+    """
+    if not windows.signals:
+        return False
+    latest = windows.signals[-1]
+    recent = signals.at - latest.at <= MISSED_WINDOWS * rate_window_seconds
+    return recent and signals.pods < min(latest.pods, ready_pods)
 
 
 def pooled(

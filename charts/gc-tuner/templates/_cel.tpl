@@ -7,6 +7,14 @@ later Kubernetes adds is refused, too. Takes: path, such as `.spec`; except, nam
 dyn(object{{ .path }}){{ $rest }} == dyn(oldObject{{ .path }}){{ $rest }}
 {{- end }}
 
+{{/* Whether the labels are the same before and after, but for gc-tuner.io/withdrawn, which comes and goes
+to make another version of the object. */}}
+{{- define "gc-tuner.sameLabels" -}}
+{{- $rest := "metadata.?labels.orValue({}).transformMap(k, v, k != 'gc-tuner.io/withdrawn', v)" -}}
+{{- $withdrawn := "metadata.?labels[?'gc-tuner.io/withdrawn'].orValue('true')" -}}
+object.{{ $rest }} == oldObject.{{ $rest }} && object.{{ $withdrawn }} in ['true', oldObject.{{ $withdrawn }}]
+{{- end }}
+
 {{/* Whether it is a write to an object that is there already, and not by way of a subresource. */}}
 {{- define "gc-tuner.updates" -}}
 request.operation == 'UPDATE' && request.?subResource.orValue('') == ''

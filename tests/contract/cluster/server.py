@@ -137,8 +137,8 @@ class FakeApiServer:
     def wait_asked(self, method: str, number: int, path: str | None = None) -> list[Asked]:
         """The requests of a method, or those for one path, once there are so many of them."""
         with self._changed:
-            came = self._changed.wait_for(lambda: len(self.asked(method, path)) >= number, 10.0)
-        assert came, f"no {number} requests of {method} within 10 s: {self._asked}"
+            came = self._changed.wait_for(lambda: len(self.asked(method, path)) >= number, 60.0)
+        assert came, f"no {number} requests of {method} within 60 s: {self._asked}"
         return self.asked(method, path)
 
     @contextmanager

@@ -86,8 +86,8 @@ def side(server: FakeApiServer, api: Api) -> Iterator[Callable[..., Side]]:
         started.append(Side(inventory, kept, ClusterActuator(api), reports))
         inventory.start()
         kept.start()
-        assert inventory.wait_synced(10.0)
-        assert kept.wait_synced(10.0)
+        assert inventory.wait_synced(60.0)
+        assert kept.wait_synced(60.0)
         return started[-1]
 
     yield start
@@ -299,6 +299,36 @@ def test_our_cause_is_cleared_at_the_version_that_was_seen(
     }
     with pytest.raises(ConflictError):
         opened.actuator.clear_cause(opened.web)
+
+
+def test_a_withdrawal_makes_another_version_and_leaves_nothing_behind(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    server.on("PATCH", WEB, json_reply(deployment(version=21)), json_reply(deployment(version=22)))
+    opened = side()
+    opened.actuator.withdraw(opened.web)
+    assert [each.json for each in server.asked("PATCH")] == [
+        {"metadata": {"resourceVersion": version, "labels": {"gc-tuner.io/withdrawn": text}}}
+        for version, text in (("10", "true"), ("21", None))
+    ]
+
+
+def test_a_withdrawal_that_makes_no_other_version_is_none(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    server.on("PATCH", WEB, json_reply(deployment(version=10)))
+    opened = side()
+    with pytest.raises(RefusedError, match=r"gc-tuner.io/withdrawn makes no other version"):
+        opened.actuator.withdraw(opened.web)
+
+
+def test_a_withdrawal_of_what_changed_meanwhile_is_a_conflict(
+    server: FakeApiServer, side: Callable[..., Side]
+) -> None:
+    server.on("PATCH", WEB, json_reply(deployment(version=21)), CONFLICT)
+    opened = side()
+    with pytest.raises(ConflictError):
+        opened.actuator.withdraw(opened.web)
 
 
 @pytest.mark.parametrize(

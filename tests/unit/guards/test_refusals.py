@@ -234,6 +234,12 @@ def test_a_guard_refuses_with_its_reason_and_the_figures_behind_it(
         (source, situation(source_steady_seconds=59.0), Reason.SOURCE_WARMING, "59 s"),
         (baseline, situation(windows=(signals(),) * 4), Reason.COLLECTING_BASELINE, "4 of 5"),
         (baseline, situation(seen_seconds=59.0), Reason.COLLECTING_BASELINE, "59 s"),
+        (
+            baseline,
+            situation(signals=signals(pods=1)),
+            Reason.COLLECTING_BASELINE,
+            "figures of 1 pods, there were 2",
+        ),
     ],
 )
 def test_a_gate_refuses_with_its_reason_and_the_figures_behind_it(

@@ -10,11 +10,12 @@ from tests.examples import moved
 from tests.scenarios.worlds import BUSY, POLICY, Stage
 from tuner.errors import UnavailableError
 from tuner.model.trial import Change
-from tuner.model.workload import GOGC, GOMEMLIMIT, Rollout, Workload, WorkloadKey
+from tuner.model.workload import BARRIER, GOGC, GOMEMLIMIT, Rollout, Workload, WorkloadKey
 from tuner.overrides.source import BookOverrides
 from tuner.release import Cluster, Ended, Plan, Refusal, Terms, Waiting, plans, release_all
 from tuner.simulation import Fault, Service
 from tuner.simulation.cluster import SimulatedCluster
+from tuner.simulation.streams import constant
 
 CALM = Terms(POLICY, stopped=True)
 SECOND = replace(BUSY, name="second")
@@ -210,6 +211,31 @@ def test_a_workload_that_went_took_its_values_with_it(one: Tuned) -> None:
     assert "it is gone" in ended.words
 
 
+def test_a_write_that_arrives_after_the_release_is_refused(one: Tuned) -> None:
+    one.release()
+    one.cluster.faults.append(Fault.LATE)
+    one.stage.until(lambda _: bool(one.cluster.late))
+    (ended,) = one.release()
+    assert ended.done
+    one.cluster.deliver()
+    assert one.env(one.stage.key) == {}
+    assert one.cluster.all()[one.stage.key].trial is None
+
+
+def test_a_threshold_that_arrives_after_the_release_is_refused() -> None:
+    flooded = replace(BUSY, live=True, barrier="32", requests_per_second=constant(20_000))
+    stage = Stage(replace(flooded, annotations={"latency-target": "20ms"}))
+    stage.cluster.faults.append(Fault.LATE)
+    stage.until(lambda _: bool(stage.cluster.late))
+    kept = stage.cluster.all()[stage.key]
+    assert kept.barrier is not None
+    assert kept.plan is None
+    (ended,) = Tuned(stage, {}).release()
+    assert ended.done
+    stage.cluster.deliver()
+    assert stage.cluster.truth(stage.key).containers[0].literal(BARRIER) == "32"
+
+
 @dataclass
 class Meddled:
     """Somebody changes the workload just before each of so many writes."""
@@ -223,6 +249,9 @@ class Meddled:
             self.times -= 1
             self.meddle()
         return self.cluster.write(workload, change, cause)
+
+    def withdraw(self, workload: Workload) -> Workload:
+        return self.cluster.withdraw(workload)
 
     def clear_cause(self, workload: Workload) -> None:
         self.cluster.clear_cause(workload)

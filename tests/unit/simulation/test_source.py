@@ -8,7 +8,7 @@ from tuner.errors import SourceError
 from tuner.model.reading import Quantity
 from tuner.model.workload import BARRIER, GOGC
 from tuner.simulation import PlantSource, Service, SimulatedCluster
-from tuner.simulation.streams import constant, gaps, ramp, step
+from tuner.simulation.streams import constant, ramp, step
 
 WINDOW, WARM_UP = 60.0, 60.0
 SERVICE = Service(
@@ -204,20 +204,34 @@ def test_a_live_write_shows_when_the_pods_have_it() -> None:
     assert reading[Quantity.PODS] == 2
 
 
-def test_single_scrapes_that_are_lost_leave_fewer_samples_and_the_same_rates() -> None:
+def test_scrapes_that_are_lost_leave_fewer_samples_and_the_same_rates() -> None:
     scraped = Scraped()
     scraped.source.gaps = constant(0.3)
-    reading = scraped.run(300)
+    scraped.run(300)
+    scraped.source.gaps = constant(0.0)
+    reading = scraped.run(5)
     assert 3 < reading[Quantity.SAMPLES_IN_WINDOW] < 12
     assert reading[Quantity.REQUESTS_PER_SECOND] == pytest.approx(600)
 
 
-def test_a_gap_in_all_scrapes_makes_the_newest_sample_old() -> None:
+def test_a_pod_whose_scrape_is_lost_is_not_seen_until_the_next_one() -> None:
     scraped = Scraped()
-    scraped.source.gaps = gaps(longest=60, every=120, seed=1)
-    ages = [scraped.run(5).get(Quantity.SAMPLE_AGE_SECONDS, 0) for _ in range(240)]
-    assert min(ages) == 0
-    assert 30 < max(ages) <= 65
+    scraped.run(300)
+    scraped.source.gaps = constant(0.3)
+    pods = [scraped.run(5).get(Quantity.PODS, 0) for _ in range(240)]
+    assert set(pods) == {0, 1, 2}
+    scraped.source.gaps = constant(1.0)
+    assert scraped.run(5) == {}
+    scraped.source.gaps = constant(0.0)
+    assert scraped.run(5)[Quantity.PODS] == 2
+
+
+def test_without_scraping_the_newest_sample_grows_old() -> None:
+    scraped = Scraped()
+    scraped.run(300)
+    scraped.source.scraping = False
+    assert scraped.run(40)[Quantity.SAMPLE_AGE_SECONDS] == 40
+    assert scraped.run(300) == {}
 
 
 def test_alerts_are_told_by_namespace() -> None:

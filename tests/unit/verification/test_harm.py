@@ -292,6 +292,17 @@ def test_a_changed_number_of_pods_begins_the_measuring_anew() -> None:
     assert again.fresh_starts == 1
 
 
+def test_a_ready_pod_whose_scrape_failed_changes_no_number_of_pods() -> None:
+    of = under(Phase.MEASURING, pods=2)
+    windows = (signals(at=NOW + 60, pods=2),)
+    lacking = signals(at=NOW + 120, pods=1)
+    assert seen(of, having(), now=NOW + 120, newest=lacking, windows=windows) == Progress(of)
+    fewer = having(ready_replicas=1)
+    moved = seen(of, fewer, now=NOW + 120, newest=lacking, windows=windows).record.trial
+    assert moved is not None
+    assert (moved.pods, moved.fresh_starts) == (1, 1)
+
+
 def test_windows_over_another_number_of_pods_do_not_count() -> None:
     of = under(Phase.MEASURING, pods=100, phase_at=NOW + 200, fresh_starts=1)
     assert seen(of, having(), now=NOW + 300, newest=WORSE[-1], windows=WORSE) == Progress(of)

@@ -11,10 +11,14 @@ from tuner.verification import Windows, level, observe, pooled
 SETTING = ("uid", "digest", "app", 100.0)
 
 
-def seen(*each: Signals, keep: int = 15, setting: tuple[object, ...] = SETTING) -> Windows:
+def seen(
+    *each: Signals, keep: int = 15, setting: tuple[object, ...] = SETTING, ready: int = 2
+) -> Windows:
     windows = Windows()
     for one in each:
-        windows = observe(windows, one, setting, rate_window_seconds=60, keep=keep)
+        windows = observe(
+            windows, one, setting, ready_pods=ready, rate_window_seconds=60, keep=keep
+        )
     return windows
 
 
@@ -35,7 +39,7 @@ def test_a_gap_in_the_figures_keeps_what_was_seen() -> None:
 def test_it_is_known_since_when_there_have_been_figures_without_a_break() -> None:
     windows = seen(signals(at=NOW), signals(at=NOW + 60))
     assert windows.since == NOW
-    rest = {"rate_window_seconds": 60, "keep": 15}
+    rest = {"ready_pods": 2, "rate_window_seconds": 60, "keep": 15}
     other = observe(windows, signals(at=NOW + 75), ("another setting",), **rest)
     assert other.since == NOW
     lost = windows.broken_off(NOW + 80)
@@ -64,12 +68,32 @@ def test_only_the_newest_are_kept() -> None:
 def test_another_setting_starts_from_nothing() -> None:
     before = seen(signals(at=NOW), signals(at=NOW + 60))
     other = ("uid", "digest", "app", 200.0)
-    after = observe(before, signals(at=NOW + 120), other, rate_window_seconds=60, keep=15)
+    after = observe(
+        before, signals(at=NOW + 120), other, ready_pods=2, rate_window_seconds=60, keep=15
+    )
     assert [each.at for each in after.signals] == [NOW + 120]
 
 
 def test_another_number_of_pods_starts_from_nothing() -> None:
     assert len(seen(signals(at=NOW), signals(at=NOW + 60, pods=3))) == 1
+
+
+def test_figures_that_lack_a_ready_pod_are_passed_over() -> None:
+    lacking = signals(at=NOW + 120, pods=1)
+    windows = seen(signals(at=NOW), lacking, signals(at=NOW + 135))
+    assert [(each.at - NOW, each.pods) for each in windows.signals] == [(0, 2), (135, 2)]
+
+
+@pytest.mark.parametrize(
+    ("passed", "ready"),
+    [
+        pytest.param(121, 2, id="missing for two windows"),
+        pytest.param(60, 1, id="not ready"),
+    ],
+)
+def test_a_pod_that_is_gone_is_no_scrape_that_failed(passed: float, ready: int) -> None:
+    windows = seen(signals(at=NOW), signals(at=NOW + passed, pods=1), ready=ready)
+    assert [(each.at - NOW, each.pods) for each in windows.signals] == [(passed, 1)]
 
 
 def test_young_pods_clear_the_windows_until_they_take_part() -> None:
