@@ -18,7 +18,7 @@ from tests.benchmark.quality.contenders import (
     NORMAL,
     STATIC,
 )
-from tests.benchmark.quality.goals import PREDICTION_ERROR, goals
+from tests.benchmark.quality.goals import ASKED, goals, prediction_goal
 from tests.benchmark.quality.race import OPERATOR_SETTINGS, WINDOW_SECONDS
 from tests.benchmark.quality.scenarios import MIB, SCENARIOS
 from tests.benchmark.quality.score import NEAR, Score, at_rest, best, repeats, scores
@@ -27,6 +27,7 @@ from tuner.settings import Settings
 
 if TYPE_CHECKING:
     from tests.benchmark.controller.measure import Cost
+    from tests.benchmark.goal import Goal
     from tests.benchmark.quality.lane import Lane
     from tests.benchmark.quality.run import Extent, Result
     from tests.benchmark.quality.scenarios import Scenario
@@ -36,7 +37,8 @@ _INTRODUCTION = """\
 # Benchmarks
 
 Made by `make bench`; not edited by hand. Every figure is of real Go services on a real API server
-and a real Prometheus (`tests/e2e/README.md` says what stands in for the rest).
+and a real Prometheus; [what stands in for the rest](../tests/e2e/README.md), for the kernel's
+out-of-memory killer a check of resident memory, several times a second.
 
 **Machine**: {origin}.
 
@@ -48,10 +50,28 @@ The container's memory request is its limit, so that the whole container is the 
 everybody. Where the load never comes to rest, the last {compared:.0%} of the run are compared.
 
 gc-tuner's settings are the bench's own: {settings_of_operator}. With the default durations the
-same steps take that much longer. *Near the oracle* is the time until the CPU per request is
-within {near:.0%} of the oracle's; *regret* is the CPU used beyond the oracle's for the same work,
-from the first second on.
+same steps take that much longer. The services export the runtime's own figures of GC
+(`WithGoCollectorRuntimeMetrics`); where they do not, gc-tuner
+[estimates](control-law.md#measured-derived-estimated).
+
+*By the oracle's* is CPU per request by that of the oracle in the same repeat, the median of the
+repeats; it is not the one median by the other. *Near the oracle* is the time from which on CPU per
+request stayed within {near:.0%} of the oracle's, by medians of three windows of {window} s, and
+*regret* the CPU used beyond the oracle's for the same work; both look at the race until pods are
+first replaced, from the first second on. *Answered* and *peak memory* (the largest working set) are
+of the whole race; *p95* and *p99* are as the load generator sees them, medians of the windows at
+rest. *Restarts* are rollouts that a change of settings took; a container that is killed comes back
+without one.
+
+{asked}
 """
+_CHART_SETTINGS = (
+    '%%{init: {"themeVariables": {"xyChart": '
+    '{"plotColorPalette": "#999999, #2ca02c, #1f77b4, #ff7f0e"}}}}%%'
+)
+"""Colours of a chart's lines, in their order."""
+PAGE = "benchmarks.md"
+"""In docs/."""
 GLANCE = Section("make bench")
 """Where the README has the figures at a glance."""
 _COLUMNS = {
@@ -65,22 +85,25 @@ _COLUMNS = {
 }
 """Of the first table, by contender."""
 _LEGEND = """\
-CPU per request at rest, by the oracle's; less is better. *default* is Go's own; *automemlimit* is
+CPU per request at rest, or where the load never rests of all that is compared, by the oracle's;
+less is better. *default* is Go's own; *automemlimit* is
 GOGC=100 with GOMEMLIMIT at 90 % of the container's limit by `KimMachineGun/automemlimit`;
 *GOGC=off* has the same limit without GOGC; *gctuner* is `bytedance/gopkg/util/gctuner` at 70 % of
 the container; *critical*, *normal* and *live* are gc-tuner with that profile, *live* with `normal`
-and without restarts. A contender whose containers were killed for their memory is no rival. Why a
-goal was missed: [control-law.md](control-law.md#goals-of-the-benchmark-that-were-missed).
+and without restarts. *OOM*: how often a container was killed for its memory; a contender to which
+that happened is no rival. Why a goal was missed:
+[control-law.md](control-law.md#goals-of-the-benchmark-that-were-missed).
 """
 _NOTES = {
-    "quiet": "A pod takes less than a hundredth of a core here. What there is to be won is not "
-    "worth a restart; the goal is that none is spent.\n",
+    "quiet": "A pod takes less than a hundredth of a core here, and collects too seldom to judge a "
+    "change by; the goal is that no restart is spent.\n",
     "ramp": "GC takes so little here that nothing is to be won; the goal is that no restart is "
     "spent.\n",
     "leak": "A restart empties the leak: who is cheaper than the oracle here owes it to that, or "
-    "to being killed. *Live* restarts nothing; it is the one to compare.\n",
-    "tight": "Go's default fills the container until it is killed. What it uses beyond 90 % of the "
-    "limit is what makes it cheaper.\n",
+    "to being killed. *Live* restarts nothing; it is the one to compare. gc-tuner's guard against "
+    "leaks does not act in a container this small (`guards.leak.leastBytes`).\n",
+    "tight": "Go's default fills the container until it is killed, and answers half the requests: "
+    "its figures are of what it did while it lived.\n",
 }
 """What a reader of a scenario's figures has to know of them."""
 
@@ -114,6 +137,8 @@ def page(origin: Origin, extent: Extent, results: Sequence[Result], costs: Seque
             _settings(OPERATOR_SETTINGS, Settings().model_dump(mode="json", by_alias=True))
         ),
         near=NEAR - 1,
+        window=WINDOW_SECONDS,
+        asked=ASKED,
     )
     parts = [introduction]
     if not extent.race.rounds:
@@ -126,7 +151,7 @@ def page(origin: Origin, extent: Extent, results: Sequence[Result], costs: Seque
 
 
 def glance(results: Sequence[Result]) -> str:
-    """Return CPU per request by the oracle's, a row a scenario in which GC matters.
+    """Return CPU per request by the oracle's, a row a scenario.
 
     Args:
         results: of scenarios.
@@ -134,11 +159,23 @@ def glance(results: Sequence[Result]) -> str:
     told = [_told(each) for each in results]
     header = ["service", "load", *_COLUMNS.values()]
     rows = [
-        [each.scenario.service, each.scenario.load, *_ratios(each)]
+        [
+            f"[{each.scenario.service}](docs/{PAGE}#{each.scenario.name}), {_room(each.scenario)}",
+            each.scenario.load,
+            *_ratios(each),
+        ]
         for each in told
-        if each.scenario.gc_matters
     ]
     return table(header, rows)
+
+
+def _room(scenario: Scenario) -> str:
+    """How much of the container lives, to begin with."""
+    return f"{_live(scenario)} of {scenario.memory_mib}Mi"
+
+
+def _live(scenario: Scenario) -> str:
+    return scenario.environment["LIVE_HEAP_BYTES"]
 
 
 def _told(result: Result) -> _Told:
@@ -204,6 +241,7 @@ def _scenario(told: _Told) -> str:
         "contender",
         "CPU a request, ms",
         "by the oracle's",
+        "answered",
         "p95, ms",
         "p99, ms",
         "peak memory, MiB",
@@ -215,8 +253,11 @@ def _scenario(told: _Told) -> str:
     rows = [_row(each, is_oracle=each.lane is told.oracle) for each in told.scores]
     busy = median(each.machine_busy for each in result.race[0].windows)
     facts = (
-        f"{scenario.service.capitalize()}; {scenario.load}. Container {scenario.memory_mib} MiB. "
-        f"The machine was {busy:.0%} busy.\n"
+        f"{scenario.service.capitalize()}; {scenario.load}. {_live(scenario)}B live to begin with, "
+        f"in a container of {scenario.memory_mib} MiB; "
+        f"{scenario.environment['GARBAGE_BYTES_PER_REQUEST']}B of garbage a request, "
+        f"{_asked(scenario)}. "
+        f"The machine was {busy:.0%} busy. {_moved(told)}\n"
     )
     note = _NOTES.get(scenario.name)
     notes = [] if note is None else [note]
@@ -229,26 +270,53 @@ def _scenario(told: _Told) -> str:
     return "\n".join(parts)
 
 
+def _asked(scenario: Scenario) -> str:
+    """The load as it is set, requests a second."""
+    if scenario.schedule is None:
+        return f"{scenario.environment['BATCH_RATE']} units of work a second"
+    return f"requests a second `{scenario.schedule}`"
+
+
+def _moved(told: _Told) -> str:
+    """How far machine, load and heap moved the cost of one setting that stays."""
+    costs = [1000 * each.cost for each in told.oracle.windows if each.cost is not None]
+    return f"The oracle's own request took {min(costs):.2f} to {max(costs):.2f} ms, by window."
+
+
 def _row(score: Score, *, is_oracle: bool) -> list[str]:
     lane = score.lane
-    cost = "-"
-    if score.cost is not None and score.spread is not None:
-        least, most = (1000 * each for each in score.spread)
-        cost = f"{1000 * score.cost:.3f}"
-        if len(repeats(lane)) > 1:
-            cost += f" ({least:.3f}-{most:.3f})"
     return [
         f"{lane.title} (oracle)" if is_oracle else lane.title,
-        cost,
+        _cost(score),
         _ratio(score.ratio),
+        f"{sum(each.done or 0.0 for each in lane.windows):,.0f}",
         _number(score.p95_ms, 1),
         _number(score.p99_ms, 1),
         _number(None if score.peak_bytes is None else score.peak_bytes / MIB, 0),
         str(lane.oom_kills),
-        str(lane.restarts),
+        _restarts(score),
         "never" if score.near_seconds is None else f"{score.near_seconds:.0f} s",
         "-" if score.regret is None else f"{score.regret:+.1%}",
     ]
+
+
+def _restarts(score: Score) -> str:
+    """All of them; with those until it was near, where there were more after that."""
+    every, until = score.lane.restarts, score.restarts_until_near
+    return str(every) if until == every else f"{every} ({until} until near)"
+
+
+def _cost(score: Score) -> str:
+    """At rest, with its spread; with the number of repeats where one has no figures."""
+    if score.cost is None or score.spread is None:
+        return "-"
+    found = len(repeats(score.lane))
+    asked = len({each.repeat for each in score.lane.windows} - {None})
+    least, most = (1000 * each for each in score.spread)
+    spread = [f"{least:.3f}-{most:.3f}"] if found > 1 else []
+    lost = [f"{found} of {asked} repeats"] if found < asked else []
+    told = ", ".join([*spread, *lost])
+    return f"{1000 * score.cost:.3f}{f' ({told})' if told else ''}"
 
 
 def _chart(told: _Told) -> str:
@@ -262,6 +330,11 @@ def _chart(told: _Told) -> str:
     windows = zip(*([each.cost for each in lane.windows] for lane in shown), strict=True)
     whole = [(index, costs) for index, costs in enumerate(windows, start=1) if None not in costs]
     minutes = ", ".join(f"{index * result.window_seconds / 60:g}" for index, _ in whole)
+    left_out = len(told.oracle.windows) - len(whole)
+    gaps = f" {left_out} windows without figures of one of them are left out." if left_out else ""
+    legend = (
+        "Grey: Go's default; green: the oracle; blue: gc-tuner, normal; orange: gc-tuner, live."
+    )
     lines = [
         f"    line [{', '.join(_number(1000 * cost, 3) for cost in line if cost is not None)}]"
         for line in zip(*(costs for _, costs in whole), strict=True)
@@ -269,27 +342,30 @@ def _chart(told: _Told) -> str:
     return "\n".join(
         [
             "```mermaid",
+            _CHART_SETTINGS,
             "xychart-beta",
             f'    title "{result.scenario}: CPU a request, ms"',
             f'    x-axis "minutes" [{minutes}]',
             *lines,
             "```",
-            "In this order: Go's default, the oracle, gc-tuner normal, gc-tuner live.\n",
+            f"{legend}{gaps}\n",
         ]
     )
 
 
 def _grid(result: Result) -> str:
+    costs = [at_rest(lane) for lane in result.grid]
     rows = [
         [
             lane.title,
-            _number(None if (cost := at_rest(lane)) is None else 1000 * cost, 3),
+            _number(None if cost is None else 1000 * cost, 3),
             str(lane.oom_kills),
         ]
-        for lane in result.grid
+        for lane, cost in zip(result.grid, costs, strict=True)
     ]
     settings = table(["setting", "CPU a request, ms", "OOM kills"], rows)
-    return f"<details><summary>The grid</summary>\n\n{settings}\n</details>\n"
+    told = "-: in some window it answered nothing, or no scrape.\n\n" if None in costs else ""
+    return f"<details><summary>The grid</summary>\n\n{settings}\n{told}</details>\n"
 
 
 def _predictions(told: Sequence[_Told]) -> str:
@@ -299,7 +375,7 @@ def _predictions(told: Sequence[_Told]) -> str:
             for each in lane.predictions:
                 error = None if each.measured is None else each.predicted - each.measured
                 if error is not None:
-                    errors.append(abs(error))
+                    errors.append(error)
                 rows.append(
                     [
                         scenario.name,
@@ -314,11 +390,13 @@ def _predictions(told: Sequence[_Told]) -> str:
     header = ["scenario", "profile", "change", "why", "foretold", "measured", "verdict"]
     if not rows:
         return ""
-    said = f"Median error {100 * median(errors):.1f} percentage points of CPU" if errors else ""
+    said = f"- {_judged(prediction_goal(errors))}\n\n" if errors else ""
     return (
-        "## Predictions\n\nThe saving of CPU that was foretold of every change that was judged, "
-        f"and what was measured. {said}; {100 * PREDICTION_ERROR:g} are allowed.\n\n"
-        f"{table(header, rows)}"
+        "## Predictions\n\nThe saving of CPU that was foretold of every change, and what was "
+        f"measured: of {len(errors)} of {len(rows)}. The trials of the others could not tell; "
+        "[why that can be](control-law.md#trials), and what a verdict means. A saving is positive; "
+        "what was done for *danger* costs CPU, and is judged by memory.\n\n"
+        f"{said}{table(header, rows)}"
     )
 
 
@@ -328,7 +406,7 @@ def _controller(costs: Sequence[Cost]) -> str:
     header = [
         "workloads",
         "tick, s",
-        "CPU a tick, s",
+        "CPU an interval, s",
         "memory, MB",
         "peak, MB",
         "queries a tick",
@@ -353,11 +431,15 @@ def _controller(costs: Sequence[Cost]) -> str:
     return (
         "## What gc-tuner itself costs\n\nA fleet at rest, two pods a workload, at the production "
         "interval of 15 s, on a real API server; the pods are kwok's, and a server that answers as "
-        f"Prometheus stands in for it.\n\n{table(header, rows)}\n"
-        + "".join(
-            f"- {each.text}: {'met' if each.met else '**missed**'}\n" for each in fleet_goals(costs)
-        )
+        "Prometheus stands in for it. *CPU an interval* is of the whole process: its watches, and "
+        "the bench's looks at its metrics, besides the tick. *Memory* is resident at "
+        f"the end, *peak* the most there ever was.\n\n{table(header, rows)}\n"
+        + "".join(f"- {_judged(each)}\n" for each in fleet_goals(costs))
     )
+
+
+def _judged(goal: Goal) -> str:
+    return f"{goal.text}: {'met' if goal.met else '**missed**'}"
 
 
 def _ratio(value: float | None) -> str:

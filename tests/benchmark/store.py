@@ -27,6 +27,7 @@ MEASURED = (
     "tests/benchmark/quality",
     "tests/e2e/services",
     "tests/e2e/testbed",
+    "charts/gc-tuner/crds",
     "requirements.txt",
     ":(exclude)tests/benchmark/controller/goals.py",
     ":(exclude)tests/benchmark/quality/goals.py",
@@ -162,8 +163,23 @@ class Store:
             )
         return msgspec.convert(kept.measured, kind)
 
-    def write(self, name: str, measured: object) -> None:
-        """Keep a measurement; all of it is there or nothing."""
+    def write(self, name: str, measured: object, origin: Origin) -> None:
+        """Keep a measurement; all of it is there or nothing.
+
+        Args:
+            name: of the measurement.
+            measured: its figures.
+            origin: as it is after measuring.
+
+        Raises:
+            MixedError: What is measured was changed meanwhile.
+        """
+        if origin != self.origin:
+            raise MixedError(
+                f"{name} was measured while what is measured changed; it was not kept.\n"
+                f"  before: {self.origin}\n  after:  {origin}\n"
+                "Measure it again, and change nothing meanwhile."
+            )
         _write(_path(self.folder, name), _Kept(self.origin, measured))
 
     def publish(self, name: str) -> None:

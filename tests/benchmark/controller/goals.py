@@ -43,7 +43,8 @@ def _goals(costs: Sequence[Cost]) -> Iterator[Goal]:
             took = each.tick_seconds
             yield Goal(f"{size:,}: a tick of {took:.2f} s, {longest:g} s allowed", took <= longest)
         yield Goal(
-            f"{size:,}: first decisions after {each.start_seconds:.1f} s, {start:g} s allowed",
+            f"{size:,}: first decisions after {each.start_seconds:.1f} s, "
+            f"{start:g} s allowed ({START_SECONDS:g} s and a rate window)",
             each.start_seconds <= start,
         )
     for small, large in pairwise(costs):

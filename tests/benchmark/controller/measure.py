@@ -127,7 +127,6 @@ def _prepare(
         log=directory / "logs" / "prometheus.log",
         directory=REPOSITORY,
         ready=lambda: _listens(port),
-        ready_timeout_seconds=120.0,
     )
     for process in (plane.etcd, plane.apiserver, kubelets, prometheus):
         cleanup.callback(process.kill)
@@ -148,8 +147,8 @@ def _prepare(
     running = "status.phase%3DRunning"
     wait_for(
         lambda: api.count("/api/v1/pods", running) == workloads * REPLICAS,
-        600,
         "all pods running",
+        patience_seconds=600,
         interval_seconds=3.0,
     )
     say(f"{workloads} workloads run after {time.monotonic() - began:.0f} s")
@@ -295,7 +294,7 @@ def _until(
         except OSError:
             return False  # not up yet
 
-    wait_for(looked, seconds, what, interval_seconds=every_seconds)
+    wait_for(looked, what, patience_seconds=seconds, interval_seconds=every_seconds)
 
 
 def _ticks(metrics: dict[str, float]) -> float:

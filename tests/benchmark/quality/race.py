@@ -119,7 +119,7 @@ def race(
                 cluster.apply([live_config_map(_live_name(contender), namespace, {})])
             cluster.apply(service.manifests())
         for service in services:
-            cluster.wait_for_rollout(namespace, service.reference, timeout_seconds=180)
+            cluster.wait_for_rollout(namespace, service.reference)
         with contextlib.ExitStack() as running:
             operator = None
             if any(each.tuned for each in contenders):

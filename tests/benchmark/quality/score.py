@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from tests.benchmark.quality.lane import Lane, Window
 
 NEAR = 1.10
-"""By the oracle's cost: from here on a contender counts as near it."""
+"""By the oracle's cost: up to this a contender counts as near it."""
 STEADY_WINDOWS = 3
-"""Windows, the first near, whose median has to be near too: one alone may be luck."""
+"""Windows whose median is compared, here and from then on: one alone may be luck."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,8 @@ class Score:
         p99_ms: the same.
         peak_bytes: largest working set of the whole race.
         ratio: cost by the oracle's, the median over the repeats.
-        near_seconds: from the start until it was near the oracle; None: never.
+        near_seconds: settling time, from the start until it was near the oracle and stayed so
+            while no pods were replaced; None: never.
         restarts_until_near: rollouts that it took to be near; all, where it never was.
         regret: CPU used beyond what the oracle used for as much work, over the race until pods
             were first replaced, by the oracle's.
@@ -103,15 +104,22 @@ def _median(windows: Iterable[Window], figure: Callable[[Window], float | None])
 
 
 def _near(lane: Lane, oracle: Lane) -> int | None:
-    """The first window from which on it was near."""
+    """The first window, near, from which on it stayed near."""
     ratios = [
         own.cost / other.cost if own.cost is not None and other.cost else float("inf")
-        for own, other in zip(lane.windows, oracle.windows, strict=True)
+        for own, other in _undisturbed(lane, oracle)
     ]
-    for first in range(len(ratios) - STEADY_WINDOWS + 1):
-        if max(ratios[first], median(ratios[first : first + STEADY_WINDOWS])) <= NEAR:
-            return first
-    return None
+    starts = range(len(ratios) - STEADY_WINDOWS + 1)
+    apart = [start for start in starts if median(ratios[start : start + STEADY_WINDOWS]) > NEAR]
+    settled = range(max(apart, default=-1) + 1, len(starts))
+    return next((start for start in settled if ratios[start] <= NEAR), None)
+
+
+def _undisturbed(lane: Lane, oracle: Lane) -> list[tuple[Window, Window]]:
+    """Both lanes' windows until pods were first replaced: all stand still for a moment then."""
+    both = list(zip(lane.windows, oracle.windows, strict=True))
+    rests = [index for index, (own, _) in enumerate(both) if own.repeat == 0]
+    return both[: max(rests) + 1] if rests else both
 
 
 def _restarts_until(lane: Lane, near: int | None) -> int:
@@ -130,9 +138,7 @@ def _restarts_until(lane: Lane, near: int | None) -> int:
 
 def _regret(lane: Lane, oracle: Lane) -> float | None:
     used, needed = 0.0, 0.0
-    for own, other in zip(lane.windows, oracle.windows, strict=True):
-        if own.repeat not in (None, 0):
-            break  # pods were replaced: all stand still for a moment
+    for own, other in _undisturbed(lane, oracle):
         if own.cpu_seconds is None or own.done is None or other.cost is None:
             continue
         used += own.cpu_seconds

@@ -27,7 +27,9 @@ def test_all_can_be_met() -> None:
 
 def test_each_can_be_missed() -> None:
     assert _missed(tick_seconds=5.1) == ["10,000: a tick of 5.10 s, 5 s allowed"]
-    assert _missed(start_seconds=62.0) == ["10,000: first decisions after 62.0 s, 61.5 s allowed"]
+    assert _missed(start_seconds=62.0) == [
+        "10,000: first decisions after 62.0 s, 61.5 s allowed (1.5 s and a rate window)"
+    ]
     assert _missed(resident_peak_bytes=501e6) == ["10,000: 501 MB, 500 allowed"]
     assert _missed(queries_per_tick=20.0) == ["1,000 to 10,000: 10.0 and 20.0 queries a tick"]
     (missed,) = _missed(tick_cpu_seconds=4.9)

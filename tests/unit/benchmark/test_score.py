@@ -47,11 +47,31 @@ def test_the_ratio_pairs_each_repeat_with_the_oracles() -> None:
     assert score.spread == pytest.approx((2.2, 8.0))
 
 
-def test_near_is_where_three_windows_begin_to_be_within_a_tenth() -> None:
-    assert _score([4.0, 2.1, 4.0, 2.1, 2.1, 2.1]).near_seconds == 30.0
-    assert _score([4.0, 4.0, 2.1, 4.0, 2.1, 2.1]).near_seconds == 60.0
-    assert _score([4.0, 4.0, 4.0, 2.1, 2.1, 4.0]).near_seconds == 90.0
-    assert _score([4.0, 4.0, 4.0, 4.0, 2.1, 2.1]).near_seconds is None
+@pytest.mark.parametrize(
+    ("costs", "seconds"),
+    [
+        pytest.param([4.0, 2.1, 4.0, 2.1, 2.1, 2.1], 30.0, id="one window apart is noise"),
+        pytest.param([4.0, 4.0, 4.0, 2.1, 2.1, 4.0], 90.0, id="at the end as well"),
+        pytest.param([4.0, 2.1, 2.1, 4.0, 4.0, 2.1, 2.1, 2.1], 150.0, id="not before it stays"),
+        pytest.param([2.1, 2.1, 2.1, 2.1, 4.0, 4.0], None, id="left for good"),
+        pytest.param([4.0, 4.0, 4.0, 4.0, 2.1, 2.1], None, id="two windows are too few"),
+        pytest.param([4.0, None, None, 2.1, 2.1, 2.1], 90.0, id="unmeasured is not near"),
+    ],
+)
+def test_near_is_from_where_medians_of_three_windows_stay_within_a_tenth(
+    costs: list[float | None], seconds: float | None
+) -> None:
+    oracle = lane("static", [2.0] * len(costs))
+    assert scores([lane("one", costs)], oracle, 30.0)[0].near_seconds == seconds
+
+
+def test_windows_after_pods_were_replaced_are_neither_near_nor_far() -> None:
+    repeats = [None, 0, 0, 0, None, None, 1]
+    oracle = lane("static", [2.0] * 7, repeats=repeats)
+    one = lane("one", [4.0, 2.1, 2.1, 2.1, 9.0, 9.0, 9.0], repeats=repeats)
+    found = scores([one], oracle, 30.0)[0]
+    assert found.near_seconds == 30.0
+    assert found.regret == pytest.approx(10.3 / 8 - 1)
 
 
 @pytest.mark.parametrize(
@@ -66,18 +86,14 @@ def test_near_is_where_three_windows_begin_to_be_within_a_tenth() -> None:
 def test_restarts_until_near_are_those_before_it(
     costs: list[float], gogc: list[float | None], needed: int
 ) -> None:
-    repeats = [None, None, None, 0, 1, 2]
-    one = with_gogc(lane("one", costs, repeats=repeats, restarts=3), gogc)
-    assert scores([one], ORACLE, 30.0)[0].restarts_until_near == needed
+    oracle = lane("static", [2.0] * 6)
+    one = with_gogc(lane("one", costs, restarts=3), gogc)
+    assert scores([one], oracle, 30.0)[0].restarts_until_near == needed
 
 
 def test_settings_that_change_without_a_restart_are_none() -> None:
     live = with_gogc(lane("live", [2.1] * 6), [100, 200, 200, 400, 400, 800])
     assert scores([live], ORACLE, 30.0)[0].restarts_until_near == 0
-
-
-def test_an_unmeasured_window_is_not_near() -> None:
-    assert _score([2.0, None, None, 4.0, 4.0, 4.0]).near_seconds is None
 
 
 def test_regret_ends_before_pods_are_replaced() -> None:

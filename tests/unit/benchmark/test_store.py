@@ -33,7 +33,7 @@ def store_of(path: Path, origin: Origin = HERE) -> Store:
 def test_what_was_kept_is_read_again(tmp_path: Path) -> None:
     store = store_of(tmp_path)
     assert store.read("steady", Lane) is None
-    store.write("steady", FIGURES)
+    store.write("steady", FIGURES, HERE)
     assert store.read("steady", Lane) == FIGURES
 
 
@@ -44,28 +44,36 @@ def test_figures_of_another_machine_or_commit_are_refused(
     tmp_path: Path, changes: dict[str, object]
 ) -> None:
     other = msgspec.structs.replace(HERE, **changes)
-    store_of(tmp_path, other).write("steady", FIGURES)
+    store_of(tmp_path, other).write("steady", FIGURES, other)
     with pytest.raises(MixedError, match=str(next(iter(changes.values())))):
         store_of(tmp_path).read("steady", Lane)
 
 
+def test_what_was_measured_while_the_code_changed_is_not_kept(tmp_path: Path) -> None:
+    store = store_of(tmp_path)
+    with pytest.raises(MixedError, match=r"(?s)steady.*before: .*0123.*after: .*ba98"):
+        store.write("steady", FIGURES, msgspec.structs.replace(HERE, commit="ba9876543210"))
+    assert store.read("steady", Lane) is None
+
+
 def test_what_was_published_counts_as_measured_on_a_like_machine(tmp_path: Path) -> None:
     there = store_of(tmp_path / "there")
-    there.write("steady", FIGURES)
+    there.write("steady", FIGURES, HERE)
     there.publish("steady")
     here = Store(tmp_path / "here", there.published, HERE)
     assert here.read("steady", Lane) == FIGURES
 
 
 def test_what_an_earlier_version_published_is_measured_anew_and_replaced(tmp_path: Path) -> None:
-    earlier = store_of(tmp_path, msgspec.structs.replace(HERE, commit="ba9876543210"))
-    earlier.write("steady", FIGURES)
+    before = msgspec.structs.replace(HERE, commit="ba9876543210")
+    earlier = store_of(tmp_path, before)
+    earlier.write("steady", FIGURES, before)
     earlier.publish("steady")
     now = Store(tmp_path / "now", earlier.published, HERE)
     assert now.read("steady", Lane) is None
     now.publish("steady")
     assert earlier.read("steady", Lane) == FIGURES, "nothing was measured to replace it"
-    now.write("steady", lane("static", [3.0]))
+    now.write("steady", lane("static", [3.0]), HERE)
     now.publish("steady")
     assert now.read("steady", Lane) == lane("static", [3.0])
     assert Store(tmp_path / "next", now.published, HERE).read("steady", Lane) is not None
