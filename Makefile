@@ -22,7 +22,7 @@ demo: $(STAMP) ## Watch the loop tune three simulated services (under 20 s)
 	@$(BIN)/gc-tuner demo
 
 test: $(STAMP) ## Unit, property, scenario and contract tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses auto --dist loadfile
 
 faults-simulated: $(STAMP) ## Three simulated days of faults, 24 hours each (4 min); make test runs four hours of each
 	@$(BIN)/pytest tests/scenarios/test_faults.py --day
@@ -49,11 +49,11 @@ e2e: $(STAMP) ## The loop on a real API server, Prometheus and Go services (firs
 e2e-full: $(STAMP) ## The same with the tests that take long (about an hour and a half)
 	@$(BIN)/pytest tests/e2e --full
 
-bench: $(STAMP) ## How well gc-tuner tunes and what it costs, for docs/benchmarks.md (4 h; SCENARIO=name for one)
+bench: $(STAMP) ## How well gc-tuner tunes and what it costs, for docs/benchmarks.md (3 h; SCENARIO=name for one)
 	@$(BIN)/python -m tests.benchmark $(if $(SCENARIO),quality --scenario $(SCENARIO))
 
-bench-quick: $(STAMP) ## A look at the same: one scenario, small fleets, nothing is written (12 min)
-	@$(BIN)/python -m tests.benchmark --quick --scenario steady --workloads 100,1000
+bench-quick: $(STAMP) ## A look at the same: one scenario in short, nothing is written (9 min)
+	@$(BIN)/python -m tests.benchmark quality --quick --scenario steady
 
 bench-plant: $(STAMP) ## How near the simulation is to a real service (15 min)
 	@$(BIN)/pytest tests/benchmark -rP

@@ -18,6 +18,7 @@ import pytest
 from tests.e2e.testbed.cluster import REPOSITORY
 from tests.e2e.testbed.helm import RELEASE
 from tests.e2e.testbed.manifests import live_config_map
+from tests.e2e.testbed.processes import PATIENCE_SECONDS
 from tests.examples import moved, record
 from tuner.cluster import (
     Api,
@@ -52,7 +53,6 @@ SHOP, OPERATOR, ELSEWHERE = "policy-shop", "policy-operator", "policy-elsewhere"
 WORKLOADS, LIVE, LEASES = (f"{RELEASE}-{name}" for name in ("workloads", "live", "leases"))
 KINDS = {Kind.DEPLOYMENT: "deployments", Kind.STATEFUL_SET: "statefulsets"}
 DRY = {"dryRun": "All", "fieldManager": "gc-tuner"}
-_WAIT_SECONDS = 30.0
 
 
 def workload(kind: Kind, name: str, *, mode: str | None, annotations: Mapping[str, str]) -> Json:
@@ -233,6 +233,7 @@ GOOD_PATCHES: dict[str, Json] = {
     },
     "in the other container": env(value("GOGC", "200"), name="proxy"),
     "the cause alone": cause("gc-tuner: GOGC 150 → 200"),
+    "a withdrawal": {"metadata": {"labels": {"gc-tuner.io/withdrawn": "true"}}},
     "no change": env(value("GOGC", "150")),
 }
 
@@ -318,6 +319,7 @@ BAD_PATCHES: dict[str, Json] = {
             "barrier-env": "COLOUR",
         }.items()
     },
+    "a withdrawal that says something": {"metadata": {"labels": {"gc-tuner.io/withdrawn": "x"}}},
     "steering taken away": {"metadata": {"annotations": {"gc-tuner.io/barrier-env": None}}},
     "steered and written at once": {
         **annotated(**{"gc-tuner.io/barrier-env": "COLOUR"}),
@@ -375,6 +377,7 @@ def bad_config_maps() -> Iterator[Ask]:
     yield live("label taken away", {"metadata": {"labels": {"gc-tuner.io/live": None}}})
     yield live("another label", {"metadata": {"labels": {"team": "other"}}})
     yield live("annotation", annotated(note="x"))
+    yield live("a withdrawal that says something", BAD_PATCHES["a withdrawal that says something"])
     yield live("finalizer", {"metadata": {"finalizers": ["example.com/hold"]}})
     made = config_map("made", live=True)
     yield Ask("create", core("configmaps"), made, "rbac", "create")
@@ -440,7 +443,7 @@ class Ground:
     admin: Api
 
     def until(self, predicate: Callable[[], bool], what: str) -> None:
-        self.cluster.wait_for(predicate, _WAIT_SECONDS, what)
+        self.cluster.wait_for(predicate, what)
 
 
 def client(kubeconfig: Path) -> Api:
@@ -491,20 +494,19 @@ def test_what_gc_tuner_writes_to_a_workload_is_accepted(
 
 
 @pytest.mark.parametrize(
-    "data",
+    "body",
     [
-        {"GOGC": "200"},
-        {"GOGC": "off", "GOMEMLIMIT": "off"},
-        {"GOGC": "200", "GOMEMLIMIT": "919MiB", "BARRIER": "210"},
-        {"GOGC": None},
+        {"data": {"GOGC": "200"}},
+        {"data": {"GOGC": "off", "GOMEMLIMIT": "off"}},
+        {"data": {"GOGC": "200", "GOMEMLIMIT": "919MiB", "BARRIER": "210"}},
+        {"data": {"GOGC": None}},
+        GOOD_PATCHES["a withdrawal"],
     ],
     ids=str,
 )
-def test_what_gc_tuner_writes_to_a_live_config_map_is_accepted(
-    ground: Ground, data: Mapping[str, str | None]
-) -> None:
+def test_what_gc_tuner_writes_to_a_live_config_map_is_accepted(ground: Ground, body: Json) -> None:
     path = core("configmaps", "web-gc")
-    ask = Ask("", path, {"data": dict(data)}, "nobody", content_type=MERGE)
+    ask = Ask("", path, body, "nobody", content_type=MERGE)
     assert refusal(ground.own, ask.request()) == ""
 
 
@@ -624,7 +626,7 @@ def test_records_and_events_are_written_with_these_rights(ground: Ground) -> Non
     events.start()
     for mirror in (inventory, records):
         mirror.start()
-        assert mirror.wait_synced(_WAIT_SECONDS)
+        assert mirror.wait_synced(PATIENCE_SECONDS)
     web = inventory.fetch(WorkloadKey(SHOP, Kind.DEPLOYMENT, "web"))
     records.save(web, record(reason=Reason.NO_DATA))
     records.save(web, record(reason=Reason.AT_TARGET))
@@ -634,7 +636,7 @@ def test_records_and_events_are_written_with_these_rights(ground: Ground) -> Non
     for cause in ("timeout", "timeout"):
         events.notify(SourceLost(time.time(), cause, "no answer"))
         events.notify(SourceFound(time.time(), 1.0))
-    assert events.flush(_WAIT_SECONDS)
+    assert events.flush(PATIENCE_SECONDS)
     for mirror in (inventory, records):
         mirror.stop()
     assert reports == []

@@ -201,7 +201,7 @@ def test_the_pod_takes_what_is_given(helm: Helm) -> None:
     assert container["volumeMounts"][-1] == {"name": "more", "mountPath": "/more"}
     assert spec["volumes"][-1] == {"name": "more", "emptyDir": {}}
     # --set and files are merged over the defaults; what is removed has to be named.
-    assert container["resources"]["limits"] == {"cpu": "2", "memory": "512Mi"}
+    assert container["resources"]["limits"] == {"cpu": "2", "memory": "768Mi"}
 
 
 def settings_file(objects: list[dict[str, Any]], folder: Path) -> Path:

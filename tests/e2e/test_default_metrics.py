@@ -98,7 +98,7 @@ def _cost_at(tenant: Tenant, gogc: int) -> Cost:
     tenant.patch({"spec": {"template": {"spec": {"containers": [entry]}}}})
     tenant.wait()
     end = time.time() + SETTLE_SECONDS + MEASURE_SECONDS
-    tenant.until(lambda: time.time() > end, 200, "time to measure")
+    tenant.cluster.wait_for(lambda: time.time() > end, "time to measure")
     return _cost(tenant, time.time())
 
 
@@ -132,7 +132,7 @@ def _seen_median(tenant: Tenant, operator: Operator) -> float:
         seen.append(_seen_share(operator))
         return len(seen) >= SAMPLES
 
-    tenant.until(collected, 20 * SAMPLES, "some readings", every_seconds=2.0)
+    tenant.cluster.wait_for(collected, "some readings", every_seconds=2.0)
     return median(seen)
 
 
@@ -157,7 +157,9 @@ def test_default_metrics_lead_to_the_same_gogc_as_all_metrics(cluster: Cluster) 
         return tenant(cluster, name, BUSY, rate=RATE, memory_request="1Gi", memory_limit="2Gi")
 
     def rest(subject: Tenant, operator: Operator) -> int:
-        subject.until(lambda: _at_rest(operator), 1200, "rest", every_seconds=5.0)
+        subject.cluster.wait_for(
+            lambda: _at_rest(operator), "rest", patience_seconds=1200, every_seconds=5.0
+        )
         record, end = operator.record(SERVICE), subject.env()["GOGC"]
         print(f"{subject.namespace} rests at GOGC {end}: {record['message']}\n{_tale(record)}")
         return int(end)
@@ -166,7 +168,12 @@ def test_default_metrics_lead_to_the_same_gogc_as_all_metrics(cluster: Cluster) 
     with deployed({"plain": busy("plain")}) as tenants:
         plain = tenants["plain"]
         with plain.operated(settings=hidden) as estimating:
-            plain.until(lambda: _judged(estimating), 700, "the first verdict", every_seconds=3.0)
+            plain.cluster.wait_for(
+                lambda: _judged(estimating),
+                "the first verdict",
+                patience_seconds=700,
+                every_seconds=3.0,
+            )
             record = estimating.record(SERVICE)
             print(f"\n{_tale(record)}")
             assert "costSecondsPerByte" in record["learned"], "the first trial taught no cost"

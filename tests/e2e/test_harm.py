@@ -65,8 +65,8 @@ def _reason(operator: Operator) -> str:
 def _rest(tenant: Tenant, seconds: float) -> datetime:
     """Let the operator have some more intervals; returns when they began."""
     since = datetime.now(tz=UTC)
-    tenant.until(
-        lambda: (datetime.now(tz=UTC) - since).total_seconds() > seconds, 10 * seconds, "a rest"
+    tenant.cluster.wait_for(
+        lambda: (datetime.now(tz=UTC) - since).total_seconds() > seconds, "a rest"
     )
     return since
 
@@ -81,13 +81,13 @@ def test_a_change_that_does_harm_is_taken_back_to_the_letter_and_quarantined(
         harmed = tenants["harmed"]
         template, replica_set = _template(harmed), _replica_set(harmed)
         with harmed.operated(settings=BRISK) as operator:
-            harmed.until(lambda: "GOGC" in harmed.env(), 120, "the change")
-            harmed.until(lambda: _regressed(operator), 240, "a rollback that is through")
+            harmed.cluster.wait_for(lambda: "GOGC" in harmed.env(), "the change")
+            harmed.cluster.wait_for(lambda: _regressed(operator), "a rollback that is through")
             harmed.wait()
 
             assert _template(harmed) == template
             assert _replica_set(harmed) == replica_set
-            harmed.until(lambda: harmed.gogc_in_force() == {100.0}, 30, "GOGC 100 in force")
+            harmed.cluster.wait_for(lambda: harmed.gogc_in_force() == {100.0}, "GOGC 100 in force")
             assert harmed.fields("gc-tuner") == set()
             record = operator.record(SERVICE)
             (outcome,) = record["history"]
@@ -97,7 +97,7 @@ def test_a_change_that_does_harm_is_taken_back_to_the_letter_and_quarantined(
             assert "applied" not in record
             assert len(harmed.events("TrialRegressed")) == 1
 
-            harmed.until(lambda: _reason(operator) == "quarantined", 120, "Hold(quarantined)")
+            harmed.cluster.wait_for(lambda: _reason(operator) == "quarantined", "Hold(quarantined)")
             assert "did harm" in operator.record(SERVICE)["message"]
             since = _rest(harmed, QUIET_SECONDS)
             assert operator.writes("deployments", since=since) == []
@@ -132,15 +132,15 @@ def test_a_kill_for_memory_after_a_change_is_taken_back_and_never_risked_again(
     with deployed({"killed": killed}):
         template, replica_set = _template(killed), _replica_set(killed)
         with killed.operated(settings=BRISK) as operator:
-            killed.until(lambda: "GOGC" in killed.env(), 120, "the change")
-            killed.until(lambda: "GOGC" not in killed.env(), 180, "the way back")
-            killed.until(lambda: _regressed(operator), 120, "a rollback that is through")
+            killed.cluster.wait_for(lambda: "GOGC" in killed.env(), "the change")
+            killed.cluster.wait_for(lambda: "GOGC" not in killed.env(), "the way back")
+            killed.cluster.wait_for(lambda: _regressed(operator), "a rollback that is through")
             if cause is UNGUARDED:
                 assert _template(killed) == template
                 assert _replica_set(killed) == replica_set
             else:  # a backstop that came with the change stays: without it the heap has more room
                 assert killed.env()["GOMEMLIMIT"].endswith("MiB")
-            killed.until(lambda: killed.gogc_in_force() == {100.0}, 30, "GOGC 100 in force")
+            killed.cluster.wait_for(lambda: killed.gogc_in_force() == {100.0}, "GOGC 100 in force")
             record = operator.record(SERVICE)
             outcome = record["history"][0]
             assert "the kernel killed it for its memory" in outcome["detail"]
@@ -148,7 +148,7 @@ def test_a_kill_for_memory_after_a_change_is_taken_back_and_never_risked_again(
             assert peak == outcome["predictedPeakBytes"]
             assert record["learned"]["killedLimitBytes"] == LIMIT_MIB * MIB
 
-            killed.until(lambda: _reason(operator) == "quarantined", 180, "Hold(quarantined)")
+            killed.cluster.wait_for(lambda: _reason(operator) == "quarantined", "Hold(quarantined)")
             message = operator.record(SERVICE)["message"]
             print(message)
             # By its peak, or where today's prediction is a little lower, by its value.
@@ -174,15 +174,15 @@ def test_a_heap_that_grows_into_the_limit_takes_gogc_down_before_the_kernel_kill
     )
     one_step = {**BRISK, "profiles": {"normal": {"gogcBounds": {"highest": 200}}}}
     with deployed({"growing": growing}), growing.operated(settings=one_step) as operator:
-        growing.until(lambda: growing.env().get("GOGC") == "200", 120, "the rise")
-        growing.until(lambda: growing.gogc_in_force() == {200.0}, 60, "GOGC 200 in force")
+        growing.cluster.wait_for(lambda: growing.env().get("GOGC") == "200", "the rise")
+        growing.cluster.wait_for(lambda: growing.gogc_in_force() == {200.0}, "GOGC 200 in force")
 
         def lowered() -> bool:
             # A pod that was killed is started again, and says so.
             assert set(growing.starts().values()) == {0}
             return int(growing.env()["GOGC"]) < 200
 
-        growing.until(lowered, 240, "the fall")
+        growing.cluster.wait_for(lowered, "the fall")
         growing.wait()
         assert set(growing.starts().values()) == {0}
         record = operator.record(SERVICE)

@@ -18,29 +18,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.e2e.stage import LIGHT, OVERRIDES, SERVICE, deployed, tenant
+from tests.e2e.stage import LIGHT, ONE_STEP, OVERRIDES, SERVICE, STAYED, deployed, tenant
 from tests.e2e.testbed.cluster import REPOSITORY
 from tests.e2e.testbed.helm import CHART, RELEASE, Helm
 from tests.e2e.testbed.manifests import SampleService
-from tests.e2e.testbed.operator import QUICK
-from tests.e2e.testbed.processes import wait_for
+from tests.e2e.testbed.operator import QUICK, merged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tests.e2e.stage import Tenant
     from tests.e2e.testbed.cluster import Cluster
 
 CART = "cart"
-ONE_STEP = {"lowest": 75, "highest": 200}
-"""Room for one step only, so that one trial is the whole story."""
-CONFIG: Mapping[str, Any] = {
-    **QUICK,
-    "profiles": {"normal": {**QUICK["profiles"]["normal"], "gogcBounds": ONE_STEP}},
-    "trial": {**QUICK["trial"], "windows": 2},
-    "guards": {"rolloutsInNamespace": 2},
-}
+CONFIG: Mapping[str, Any] = merged(QUICK, ONE_STEP, {"guards": {"rolloutsInNamespace": 2}})
 NOT_OURS = ("deployment.kubernetes.io/revision", "meta.helm.sh/")
 """Annotations that controllers and Helm write."""
 
@@ -84,7 +76,7 @@ class Installation:
         """Install, or upgrade, and wait for the pods."""
         command = ("upgrade", "--install", RELEASE, str(CHART), "--namespace", self.namespace)
         self.helm.run(*command, values=self.values(**config))
-        self.cluster.wait_for_rollout(self.namespace, f"deployment/{RELEASE}", timeout_seconds=120)
+        self.cluster.wait_for_rollout(self.namespace, f"deployment/{RELEASE}")
 
     def pods(self) -> dict[str, str]:
         """Addresses of the operator's pods, by name."""
@@ -113,7 +105,7 @@ class Installation:
         (folder / "templates" / "all.yaml").write_text(yaml.safe_dump_all(service.manifests()))
         namespace = self.subject.namespace
         self.helm.run("upgrade", "--install", CART, str(folder), "--namespace", namespace)
-        self.cluster.wait_for_rollout(namespace, self.cart.reference, timeout_seconds=120)
+        self.cluster.wait_for_rollout(namespace, self.cart.reference)
 
     def workload(self, name: str) -> dict[str, Any]:
         return self.cluster.get(f"deployment/{name}", "--namespace", self.subject.namespace)
@@ -128,10 +120,6 @@ class Installation:
             each["spec"]["targetRef"]["name"]: each.get("status", {}) for each in items
         }
         return found.get(name, {})
-
-    @staticmethod
-    def until(predicate: Callable[[], bool], seconds: float, what: str) -> None:
-        wait_for(predicate, seconds, what, interval_seconds=1.0)
 
     def judged(self, name: str) -> bool:
         """Whether a change was tried and has come to stay."""
@@ -214,14 +202,16 @@ def test_from_install_to_uninstall(installation: Installation, tmp_path: Path) -
 
     # Installed: two pods, one leads; its own test says that it has all that it needs.
     it.upgrade()
-    it.until(lambda: len(it.leaders()) == 1, 60, "one pod that leads")
+    cluster.wait_for(lambda: len(it.leaders()) == 1, "one pod that leads")
     it.helm.run("test", RELEASE, "--namespace", it.namespace)
 
     # At work: a closed loop through the installed operator.
-    it.until(lambda: it.judged(SERVICE) and it.judged(CART), 240, "the verdicts on both services")
+    cluster.wait_for(
+        lambda: it.judged(SERVICE) and it.judged(CART), "the verdicts on both services"
+    )
     assert {it.env(name)["GOGC"] for name in (SERVICE, CART)} == {"200"}
     verdict = it.record(SERVICE)["history"][0]["verdict"]
-    assert verdict in {"Confirmed", "NoEffect", "Inconclusive"}, "it has come to stay"
+    assert verdict in STAYED
 
     # The operator upgraded: what reloads replaces no pods, anything else does; nothing is written
     # because of it.
@@ -230,7 +220,7 @@ def test_from_install_to_uninstall(installation: Installation, tmp_path: Path) -
     assert set(it.pods()) == pods
     it.upgrade(planLifetime="3m", warmUp="4s")
     assert not set(it.pods()) & pods
-    it.until(lambda: len(it.leaders()) == 1, 60, "one of the new pods leads")
+    cluster.wait_for(lambda: len(it.leaders()) == 1, "one of the new pods leads")
     revisions.append(it.cluster.revision(it.subject.namespace, SERVICE))
     assert len(set(revisions)) == 1
     assert it.judged(SERVICE)
@@ -241,19 +231,19 @@ def test_from_install_to_uninstall(installation: Installation, tmp_path: Path) -
     # A chart that sets it is held, and named.
     it.deploy_cart(COLOUR="red", GOGC="150")
     assert it.env(CART)["GOGC"] == "150"
-    it.until(lambda: it.record(CART).get("reason") == "owned_by_other", 60, "GOGC is Helm's")
+    cluster.wait_for(lambda: it.record(CART).get("reason") == "owned_by_other", "GOGC is Helm's")
     assert "helm" in it.record(CART)["message"]
     it.deploy_cart()
 
     # Gone: paused, released, uninstalled, the services are what they were.
     patch = json.dumps({"data": {"overrides.yaml": "paused: true"}})
     cluster.kubectl("patch", "configmap", OVERRIDES, "-n", it.namespace, "--patch", patch)
-    it.until(lambda: it.record(SERVICE).get("reason") == "paused", 60, "the pause is obeyed")
+    cluster.wait_for(lambda: it.record(SERVICE).get("reason") == "paused", "the pause is obeyed")
     released = it.release(tmp_path)
     assert released.returncode == 0, released
     it.helm.run("uninstall", RELEASE, "--namespace", it.namespace, "--wait")
     for name in (SERVICE, CART):
-        cluster.wait_for_rollout(it.subject.namespace, f"deployment/{name}", timeout_seconds=120)
+        cluster.wait_for_rollout(it.subject.namespace, f"deployment/{name}")
         assert _as_people_made_it(it.workload(name)) == before[name]
     left = cluster.get("configmap,lease,serviceaccount,role,deployment", "-n", it.namespace)
     names = {each["metadata"]["name"] for each in left["items"]}

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.stage import LIVE_CONFIG_MAP, SERVICE, deployed, live_tenant
+from tests.e2e.stage import JUDGED, LIVE_CONFIG_MAP, ONE_STEP, SERVICE, deployed, live_tenant
+from tests.e2e.testbed.processes import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from tests.e2e.testbed.operator import Operator
 
 BRISK: Mapping[str, Any] = {"trial": {"windows": 2, "requests": 50, "patience": 6}}
-STEADY: Mapping[str, Any] = {"trial": {"windows": 5, "requests": 50, "patience": 15}}
-"""With so many windows to a side, a busy neighbour's noise is less than what a step saves."""
+STEADY: Mapping[str, Any] = {"trial": {**ONE_STEP["trial"], "windows": 5, "patience": 15}}
+"""So many windows to a side that a verdict can be had beside a busy neighbour."""
 LATE = {"testbed.gc-tuner.io/mount-refresh": "60s"}
 """As late as a kubelet is: one minute from the ConfigMap to the file."""
 
@@ -58,24 +59,28 @@ def _limit_in_force(tenant: Tenant) -> set[float]:
 
 
 def _outcomes(operator: Operator) -> list[dict[str, Any]]:
-    """Ended trials of GOGC, newest first."""
+    """Ended trials of GOGC, newest first.
+
+    Without void ones, which say nothing: where a machine is too slow to scrape a pod in time, that
+    is one pod less for a moment.
+    """
     history = operator.record(SERVICE).get("history", [])
     return [
         each
         for each in history
-        if any(setting["name"] == "GOGC" for setting in each["change"]["settings"])
+        if each["verdict"] != "Void"
+        and any(setting["name"] == "GOGC" for setting in each["change"]["settings"])
     ]
 
 
-def _tuned_live(tenant: Tenant, operator: Operator, patience_seconds: float) -> None:
+def _tuned_live(tenant: Tenant, operator: Operator) -> None:
     """Wait for a verdict on GOGC, and check what was and what was not written on the way."""
     before = tenant.starts()
-    tenant.cluster.wait_for(
-        lambda: bool(_outcomes(operator)), patience_seconds, "a verdict on GOGC"
-    )
+    tenant.cluster.wait_for(lambda: bool(_outcomes(operator)), "a verdict on GOGC")
     first = _outcomes(operator)[-1]
     print(f"{first['verdict']}: {first['detail']}")
-    assert first["verdict"] in {"Confirmed", "NoEffect"}, first["detail"]
+    assert first["verdict"] in JUDGED, first["detail"]
+    assert "noise" in first["detail"], "both sides were measured"
     assert tenant.starts() == before
     assert operator.writes("deployments") == []
     writes = operator.writes("configmaps")
@@ -89,13 +94,13 @@ def test_gogc_and_gomemlimit_are_moved_live_and_no_pod_is_restarted(
 ) -> None:
     live = tenants["live"]
     with live.operated(settings=STEADY) as operator:
-        live.cluster.wait_for(lambda: live.gogc_in_force() == {200.0}, 60, "GOGC 200 in force")
+        live.cluster.wait_for(lambda: live.gogc_in_force() == {200.0}, "GOGC 200 in force")
         (first,) = operator.writes("configmaps")
         values = live.live()
         assert values["GOGC"] == "200"
         assert _limit_in_force(live) == {_mebibytes(values["GOMEMLIMIT"])}
         assert "GOGC" not in live.env()
-        _tuned_live(live, operator, 180)
+        _tuned_live(live, operator)
         assert operator.writes("configmaps")[0] == first
 
 
@@ -106,12 +111,12 @@ def test_a_mount_that_is_a_minute_late_brings_no_second_write_and_no_other_verdi
     with deployed({"late": live_tenant(cluster, "late", pod_annotations=LATE)}) as tenants:
         late = tenants["late"]
         with late.operated(settings=STEADY) as operator:
-            cluster.wait_for(lambda: "GOGC" in late.live(), 60, "the change in the ConfigMap")
+            cluster.wait_for(lambda: "GOGC" in late.live(), "the change in the ConfigMap")
             assert late.gogc_in_force() == {100.0}
-            cluster.wait_for(lambda: late.gogc_in_force() == {200.0}, 90, "GOGC 200 in force")
+            cluster.wait_for(lambda: late.gogc_in_force() == {200.0}, "GOGC 200 in force")
             assert len(operator.writes("configmaps")) == 1
             assert operator.record(SERVICE)["trial"]["phase"] in {"RollingOut", "Settling"}
-            _tuned_live(late, operator, 180)
+            _tuned_live(late, operator)
 
 
 def _threshold(tenant: Tenant) -> float:
@@ -149,25 +154,27 @@ def _overload(cluster: Cluster, pod_annotations: Mapping[str, str]) -> Tenant:
     )
 
 
-def _ride_out(
-    tenant: Tenant, *, falls_within_seconds: float, recovers_within_seconds: float
-) -> None:
+def _ride_out(tenant: Tenant, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
     """Into an overload, the latency of what is let in brought inside its target, and out of it."""
     cluster, starts = tenant.cluster, tenant.starts()
     with tenant.operated(settings=BRISK) as operator:
-        cluster.wait_for(lambda: "observed" in operator.record(SERVICE), 60, "the loop at work")
+        cluster.wait_for(lambda: "observed" in operator.record(SERVICE), "the loop at work")
         tenant.add_load(SURGE, SURGE_RATE)
         cluster.wait_for(
-            lambda: _admitted_p95_seconds(tenant) > TARGET_SECONDS, 60, "latency out of its target"
+            lambda: _admitted_p95_seconds(tenant) > TARGET_SECONDS, "latency out of its target"
         )
         overloaded = _admitted_p95_seconds(tenant)
-        cluster.wait_for(lambda: _threshold(tenant) < BASE, falls_within_seconds, "a fall in force")
+        cluster.wait_for(
+            lambda: _threshold(tenant) < BASE,
+            "a fall in force",
+            patience_seconds=patience_seconds,
+        )
         cluster.wait_for(
             lambda: (
                 _refused_per_second(tenant) > 0 and _admitted_p95_seconds(tenant) <= TARGET_SECONDS
             ),
-            falls_within_seconds,
             "latency inside the target under overload",
+            patience_seconds=patience_seconds,
         )
         lowest, latency = _threshold(tenant), _admitted_p95_seconds(tenant)
         print(
@@ -176,11 +183,18 @@ def _ride_out(
         )
         tenant.remove_load(SURGE)
         cluster.wait_for(
-            lambda: _threshold(tenant) > lowest, recovers_within_seconds, "a rise in force"
+            lambda: _threshold(tenant) > lowest,
+            "a rise in force",
+            patience_seconds=patience_seconds,
         )
         assert tenant.starts() == starts
         assert operator.writes("deployments") == []
-        assert operator.record(SERVICE)["barrier"]["threshold"] == int(tenant.live()["BARRIER"])
+        tenant.cluster.wait_for(
+            lambda: (
+                operator.record(SERVICE)["barrier"]["threshold"] == int(tenant.live()["BARRIER"])
+            ),
+            "the threshold on record that is in the ConfigMap",
+        )
         assert _managers(tenant, "BARRIER") == {"gc-tuner"}
 
 
@@ -188,7 +202,7 @@ def test_the_barrier_falls_under_overload_until_latency_is_met_and_rises_after_i
     cluster: Cluster,
 ) -> None:
     with deployed({"overload": _overload(cluster, {})}) as tenants:
-        _ride_out(tenants["overload"], falls_within_seconds=240, recovers_within_seconds=120)
+        _ride_out(tenants["overload"])
 
 
 @pytest.mark.full
@@ -196,4 +210,4 @@ def test_the_barrier_holds_an_overload_through_a_mount_that_is_a_minute_late(
     cluster: Cluster,
 ) -> None:
     with deployed({"overload": _overload(cluster, LATE)}) as tenants:
-        _ride_out(tenants["overload"], falls_within_seconds=400, recovers_within_seconds=400)
+        _ride_out(tenants["overload"], patience_seconds=2 * PATIENCE_SECONDS)

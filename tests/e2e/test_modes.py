@@ -19,7 +19,6 @@ def test_a_dry_run_prints_recommendations_and_writes_nothing_at_all(
     with recommended.operated(arguments=("--dry-run",)) as operator:
         recommended.cluster.wait_for(
             lambda: "dry_run" in operator.process.log.read_text(),
-            60,
             "a recommendation in the table",
         )
         printed = operator.process.log.read_text()
@@ -36,7 +35,6 @@ def test_mode_recommend_writes_records_and_events_only(stage: Mapping[str, Tenan
     with recommended.operated() as operator:
         cluster.wait_for(
             lambda: operator.record(SERVICE).get("reason") == "mode_recommend",
-            60,
             "the recommendation in the record",
         )
         record = operator.record(SERVICE)

@@ -37,13 +37,13 @@ class Installed:
 
     def metrics(self) -> str:
         address = self.pod()["status"]["podIP"]
-        with urllib.request.urlopen(f"http://{address}:{_PORT}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{address}:{_PORT}/metrics", timeout=60) as answer:
             text: bytes = answer.read()
         return text.decode()
 
     def until(self, line: str) -> None:
         """Wait for a line of its metrics."""
-        wait_for(lambda: f"\n{line}\n" in self.metrics(), 30, line, interval_seconds=0.5)
+        wait_for(lambda: f"\n{line}\n" in self.metrics(), line, interval_seconds=0.5)
 
     def events(self) -> dict[str, str]:
         """Notes of its Events on its own pod, by reason."""
@@ -108,7 +108,7 @@ def installed(cluster: Cluster, namespace: str) -> Installed:
             }
         ]
     )
-    wait_for(found.ready, 60, "gc-tuner's pod is ready", interval_seconds=0.5)
+    wait_for(found.ready, "gc-tuner's pod is ready", interval_seconds=0.5)
     return found
 
 
@@ -134,7 +134,7 @@ def test_a_changed_config_map_is_in_force_without_a_restart_and_a_bad_one_is_not
     installed.until('gc_tuner_config_reloads_total{result="applied"} 2.0')
     installed.until("gc_tuner_config_last_reload_successful 1.0")
 
-    wait_for(lambda: len(installed.events()) == 2, 10, "Events on the pod", interval_seconds=0.5)
+    wait_for(lambda: len(installed.events()) == 2, "Events on the pod", interval_seconds=0.5)
     assert "ConfigReloaded" in installed.events()
     assert "stays in force" in installed.events()["ConfigRefused"]
     (status,) = installed.pod()["status"]["containerStatuses"]

@@ -88,9 +88,9 @@ def test_prometheus_scrapes_the_pods_and_what_cadvisor_says_of_them(
 ) -> None:
     pods = _pods(cluster, sample)
     own = f'namespace="{sample.namespace}",container="{APP_CONTAINER}",pod=~"{sample.name}-.*"'
+    # Discovery backs off for half a minute after the API server was away.
     wait_for(
         lambda: _by_pod(cluster, f"up{{{own}}}") == dict.fromkeys(pods, 1.0),
-        90,  # discovery backs off for half a minute after the API server was away
         f"up of {pods}",
     )
     # The first sample can be older than the live heap.
@@ -103,7 +103,6 @@ def test_prometheus_scrapes_the_pods_and_what_cadvisor_says_of_them(
             }
             == pods
         ),
-        10,
         f"container_memory_rss of {pods}",
     )
     wait_for(
@@ -111,7 +110,6 @@ def test_prometheus_scrapes_the_pods_and_what_cadvisor_says_of_them(
             min(_by_pod(cluster, f"http_requests_total{{{own},code='200'}}").values(), default=0)
             > 0
         ),
-        10,
         "requests answered by every pod",
     )
 
@@ -136,7 +134,6 @@ def test_a_changed_env_replaces_the_pods_one_by_one(
             }
             == dict.fromkeys(after, 250.0)
         ),
-        20,
         "the Go runtime of every new pod reports GOGC 250",
     )
 
@@ -181,10 +178,8 @@ def test_every_container_of_a_pod_has_series_of_its_own(cluster: Cluster, namesp
         series = cluster.prometheus.query(f'{metric}{{namespace="{namespace}",container!=""}}')
         return {dict(labels)["container"] for labels in series}
 
-    wait_for(lambda: containers("go_gc_gogc_percent") == names, 20, f"Go metrics of {names}")
-    wait_for(
-        lambda: containers("container_cpu_usage_seconds_total") == names, 20, f"CPU of {names}"
-    )
+    wait_for(lambda: containers("go_gc_gogc_percent") == names, f"Go metrics of {names}")
+    wait_for(lambda: containers("container_cpu_usage_seconds_total") == names, f"CPU of {names}")
     assert cluster.endpoints(namespace, "many") == [
         f"{_by_name(cluster, namespace).popitem()[1]['status']['podIP']}:8080"
     ]
@@ -207,11 +202,11 @@ def test_a_live_config_map_is_followed_without_a_restart(cluster: Cluster, names
         return set(values.values()) if set(values) == pods else None
 
     def until_in_force(gogc: float, limit_bytes: float, barrier: float) -> None:
-        wait_for(lambda: in_force("go_gc_gogc_percent") == {gogc}, 20, f"GOGC {gogc}")
+        wait_for(lambda: in_force("go_gc_gogc_percent") == {gogc}, f"GOGC {gogc}")
         wait_for(
-            lambda: in_force("go_gc_gomemlimit_bytes") == {limit_bytes}, 20, f"{limit_bytes} bytes"
+            lambda: in_force("go_gc_gomemlimit_bytes") == {limit_bytes}, f"{limit_bytes} bytes"
         )
-        wait_for(lambda: in_force("barrier_threshold") == {barrier}, 20, f"barrier {barrier}")
+        wait_for(lambda: in_force("barrier_threshold") == {barrier}, f"barrier {barrier}")
 
     until_in_force(150, unlimited, 9)
     live = {"GOGC": "400", "GOMEMLIMIT": "128MiB", "BARRIER": "5"}
@@ -238,7 +233,7 @@ def test_an_autoscaler_without_metrics_leaves_the_replicas_alone(
         conditions = {item["type"]: item["status"] for item in status.get("conditions") or []}
         return conditions.get("ScalingActive") == "False"
 
-    wait_for(judged, 40, "the autoscaler's controller has found no metrics")
+    wait_for(judged, "the autoscaler's controller has found no metrics")
     assert cluster.get("deployment", "scaled", *where)["spec"]["replicas"] == service.replicas
 
 
@@ -262,7 +257,6 @@ def test_the_audit_log_names_who_wrote(cluster: Cluster, namespace: str) -> None
     may = ("auth", "can-i", "create", "configmaps", *where)
     wait_for(
         lambda: cluster.kubectl(*may, kubeconfig=alice, check=False).strip() == "yes",
-        10,
         "the role binding is in force",
     )
     cluster.kubectl("create", "configmap", "hers", *where, kubeconfig=alice)
@@ -304,7 +298,7 @@ def test_pods_outlive_the_api_server(cluster: Cluster, sample: SampleService) ->
 def test_a_second_prometheus_keeps_its_samples_over_a_restart(cluster: Cluster) -> None:
     second = cluster.start_prometheus("second", scrape_interval_seconds=0.5)
     scraped = "count_over_time(up{job='cadvisor'}[1h])"
-    wait_for(lambda: max(second.query(scraped).values(), default=0) >= 3, 20, "three samples")
+    wait_for(lambda: max(second.query(scraped).values(), default=0) >= 3, "three samples")
     second.stop()
     with pytest.raises(PrometheusQueryError):
         second.query(scraped)
@@ -342,7 +336,7 @@ def test_processes_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
             return True
         return state == "Z"  # dead, and not yet collected by the process that inherited it
 
-    wait_for(gone, 5, f"end of process {child}")
+    wait_for(gone, f"end of process {child}")
 
 
 def test_a_process_that_fails_says_why(tmp_path: Path) -> None:

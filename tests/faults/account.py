@@ -24,8 +24,6 @@ _MOUNTED_AT = "/run/secrets/kubernetes.io/serviceaccount"
 _IN_POD = (
     'mount -t tmpfs none /run && mkdir -p "$1" && mount --bind "$0" "$1" && shift && exec "$@"'
 )
-_DIES_SECONDS = 30.0
-"""The API server believes a token for about 10 s longer than it lives."""
 
 
 @dataclass
@@ -69,7 +67,7 @@ class MountedAccount:
         self._tokens.append((secret, token))
 
     def revoke(self) -> None:
-        """Let the token before the present one die, and wait until it has.
+        """Let the token before the present one die, and wait until it has, some 10 s later.
 
         Raises:
             TimeoutError: it is still good.
@@ -91,7 +89,7 @@ class MountedAccount:
                 return "Unauthorized" in error.stderr or "logged in" in error.stderr
             return False
 
-        wait_for(refused, _DIES_SECONDS, f"{secret} revoked", interval_seconds=1.0)
+        wait_for(refused, f"{secret} revoked", interval_seconds=1.0)
 
     def worn_by(self, operator: Operator) -> Operator:
         """Return the replica with these files where a pod has them; its kubeconfig must be null."""

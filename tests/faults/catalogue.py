@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -15,7 +16,8 @@ from tests.e2e.stage import OVERRIDES
 from tests.e2e.testbed.cluster import KubectlError
 from tests.e2e.testbed.operator import LEASE
 from tests.e2e.testbed.proxy import Altered, Answer, Passage, forward
-from tests.faults.lane import INTERVAL_SECONDS
+from tests.faults.lane import INTERVAL_SECONDS, PINS
+from tuner.model.workload import GOGC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -98,7 +100,7 @@ def _frozen(lanes: Sequence[Lane]) -> Iterator[None]:
 def _lease_deleted(lanes: Sequence[Lane]) -> Iterator[None]:
     for lane in lanes:
         lane.cluster.kubectl("delete", "lease", LEASE, "--namespace", lane.tenant.namespace)
-        lane.wait(lane.leaderless, 10, "nobody leading")
+        lane.wait(lane.leaderless, "nobody leading")
     yield
 
 
@@ -166,40 +168,68 @@ def _half_open(lanes: Sequence[Lane]) -> AbstractContextManager[None]:
     return _asked(_api(lanes), forward, silent=True)
 
 
-@contextlib.contextmanager
-def _late(lanes: Sequence[Lane]) -> Iterator[None]:
-    """The leader's write stays on the way until another one has taken over and written."""
-    (lane,) = lanes
-    leader = lane.leader()
-    proxy, user = leader.api, leader.operator.user
-    if proxy is None:
-        raise RuntimeError(f"lane {lane.name} has no proxies before the API server")
-    reached, released = threading.Event(), threading.Event()
+def _late(*, overruled: bool) -> Callable[[Sequence[Lane]], AbstractContextManager[str]]:
+    """The leader's write stays on the way until another one has taken over.
 
-    def withhold(request: Request) -> Fate:
-        if request.method == "PATCH" and b'"env"' in request.body and not reached.is_set():
-            reached.set()
-            released.wait()
-            return Passage.FORWARD
-        return Passage.HANG if reached.is_set() else Passage.FORWARD
+    Args:
+        overruled: whether what it was for is taken back meanwhile, so that its plan is given up;
+            else the other one carries it out.
+    """
 
-    refused = len(lane.judgement().refused)
-    proxy.ask(withhold)
-    try:
-        order = lane.order()
-        lane.wait(reached.is_set, 60, "a write on its way")
-        proxy.fall_silent()
-        yield
-        lane.wait(lambda: lane.written(order) is not None, 60, "the write of who took over")
-        released.set()
-        lane.wait(
-            lambda: any(each.user == user for each in lane.judgement().refused[refused:]),
-            10,
-            "the late write refused",
-        )
-    finally:
-        released.set()
-        proxy.relent()
+    @contextlib.contextmanager
+    def inflict(lanes: Sequence[Lane]) -> Iterator[str]:
+        (lane,) = lanes
+        service, neighbour = (each.name for each in lane.tenant.services)
+        leader = lane.leader()
+        proxy, user = leader.api, leader.operator.user
+        if proxy is None:
+            raise RuntimeError(f"lane {lane.name} has no proxies before the API server")
+        reached, released = threading.Event(), threading.Event()
+
+        def withhold(request: Request) -> Fate:
+            if not reached.is_set() and _obeys(request, service):
+                reached.set()
+                released.wait()
+                return Passage.FORWARD
+            return Passage.HANG if reached.is_set() else Passage.FORWARD
+
+        proxy.ask(withhold)
+        try:
+            order = lane.order(service)
+            lane.wait(reached.is_set, "a write on its way")
+            proxy.fall_silent()
+            if overruled:
+                lane.order(service)
+            yield neighbour
+            if overruled:
+                lane.wait(lambda: not lane.planned(order), "the plan given up")
+                if lane.written(order) is not None:
+                    raise RuntimeError(f"lane {lane.name}: the order was written, not given up")
+            else:
+                lane.wait(lambda: lane.written(order) is not None, "it written by the other")
+            now = datetime.now(tz=UTC)
+            released.set()
+
+            def refused() -> bool:
+                late = [each for each in lane.judgement().refused if each.at >= now]
+                return (user, service) in {(each.user, each.name) for each in late}
+
+            lane.wait(refused, "the late write refused")
+        finally:
+            released.set()
+            proxy.relent()
+
+    return inflict
+
+
+def _obeys(request: Request, service: str) -> bool:
+    """Whether it writes what an order asks for."""
+    if request.method != "PATCH" or not urlsplit(request.path).path.endswith(f"/{service}"):
+        return False
+    template = json.loads(request.body).get("spec", {}).get("template", {})
+    containers = template.get("spec", {}).get("containers", [])
+    entries = [entry for each in containers for entry in each.get("env", [])]
+    return any({"name": GOGC, "value": str(pin)} in entries for pin in PINS)
 
 
 @contextlib.contextmanager
@@ -335,7 +365,7 @@ def _workload_deleted(lanes: Sequence[Lane]) -> Iterator[str]:
     """In mid-trial; then it is made anew, under the same name."""
     (lane,) = lanes
     order = lane.order()
-    lane.wait(lambda: lane.written(order) is not None, 60, "a change under way")
+    lane.wait(lambda: lane.written(order) is not None, "a change under way")
     service = next(each for each in lane.tenant.services if each.name == order.service)
     lane.cluster.kubectl("delete", service.reference, "--namespace", service.namespace)
     yield order.service
@@ -454,7 +484,14 @@ FAULTS: Sequence[Fault] = (
         name="leader's write delivered after another took over",
         place=Place.API,
         seconds=20.0,
-        inflict=_late,
+        inflict=_late(overruled=False),
+        takes_over_seconds=TAKE_OVER_SECONDS,
+    ),
+    Fault(
+        name="leader's write delivered after its plan was given up",
+        place=Place.API,
+        seconds=20.0,
+        inflict=_late(overruled=True),
         takes_over_seconds=TAKE_OVER_SECONDS,
     ),
     Fault(name="watches half-open", place=Place.API, seconds=40.0, inflict=_half_open),

@@ -12,7 +12,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tuner.cluster.workload import CHANGE_CAUSE
+from tuner.cluster.workload import CHANGE_CAUSE, WITHDRAWN
 from tuner.model.trial import Phase
 from tuner.model.workload import GOGC, GOMEMLIMIT
 
@@ -172,9 +172,9 @@ class _Court:
         if not moves:
             return
         trial = self._records.get((event.namespace, after["kind"], event.name), {}).get("trial", {})
-        planned = _planned(trial)
-        if moves != planned:
-            self.judgement.wrong.append(f"{words}: {moves}, the record plans {planned}")
+        plan = planned(trial)
+        if moves != plan:
+            self.judgement.wrong.append(f"{words}: {moves}, the record plans {plan}")
         self.judgement.changes.append(
             Change(
                 event.at,
@@ -182,13 +182,17 @@ class _Court:
                 event.namespace,
                 event.name,
                 moves,
-                trial.get("reason", "") if planned else "",
+                trial.get("reason", "") if plan else "",
             )
         )
 
 
-def _planned(trial: Mapping[str, Any]) -> Moves:
-    """What a record says is about to be written."""
+def planned(trial: Mapping[str, Any]) -> Moves:
+    """What a record says is about to be written.
+
+    Args:
+        trial: of its status, as JSON; empty where there is none.
+    """
     if trial.get("phase") != Phase.PLANNED:
         return {}
     change = trial["change"]
@@ -242,4 +246,5 @@ def _rest(workload: Mapping[str, Any]) -> tuple[Any, ...]:
         for name, text in metadata.get("annotations", {}).items()
         if name not in _OTHERS_ANNOTATIONS
     }
-    return spec, metadata.get("labels", {}), annotations
+    labels = {name: text for name, text in metadata.get("labels", {}).items() if name != WITHDRAWN}
+    return spec, labels, annotations

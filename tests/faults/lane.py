@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from tests.e2e.stage import SERVICE, tenant
 from tests.e2e.testbed.audit import AuditEvent, AuditTail
-from tests.e2e.testbed.operator import LEASE
+from tests.e2e.testbed.operator import ELECTION, LEASE, PROBE_SECONDS
 from tests.e2e.testbed.processes import wait_for
-from tests.faults.judge import Change, Judgement, judge
+from tests.faults.judge import Change, Judgement, judge, planned
 from tuner.model.workload import GOGC
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _SETTINGS: Mapping[str, Any] = {
     "staleAfter": "8s",
     "trial": {"windows": 2, "requests": 50, "settleCycles": 2, "patience": 6},
     "guards": {"rolloutsInNamespace": 2},
-    "leaderElection": {"leaseDuration": "15s", "renewDeadline": "10s", "retryPeriod": "2s"},
+    "leaderElection": ELECTION,
 }
 _PROMETHEUS: Mapping[str, Any] = {"timeout": "2s"}
 _KUBERNETES: Mapping[str, Any] = {"timeout": "2s", "staleAfter": "30s"}
@@ -44,7 +44,6 @@ PINS = (80, 120)
 """Each order pins a service to the one that it is not at: there is always something to write."""
 _RATE = 12
 _POLL_SECONDS = 0.2
-_CALM_SECONDS = 150.0
 _LAST_TICK = "gc_tuner_last_tick_timestamp_seconds "
 
 
@@ -137,15 +136,15 @@ class Lane:
         """Whether nobody says that it leads."""
         return not any(each.leads() for each in self.operators)
 
-    def leader(self, timeout_seconds: float = 60.0) -> Replica:
+    def leader(self) -> Replica:
         """The one that leads, once there is one.
 
         Raises:
             TimeoutError: nobody does.
         """
-        return self.other_leader((), timeout_seconds)
+        return self.other_leader(())
 
-    def other_leader(self, than: Sequence[Replica], timeout_seconds: float = 60.0) -> Replica:
+    def other_leader(self, than: Sequence[Replica]) -> Replica:
         """The first one that leads, of all but some.
 
         Raises:
@@ -158,17 +157,17 @@ class Lane:
             found.extend(each for each in others if each.operator.leads())
             return bool(found)
 
-        self.wait(leads, timeout_seconds, "a leader")
+        self.wait(leads, "a leader")
         return found[0]
 
-    def wait(self, predicate: Callable[[], bool], timeout_seconds: float, what: str) -> None:
+    def wait(self, predicate: Callable[[], bool], what: str) -> None:
         """See `processes.wait_for`.
 
         Raises:
             TimeoutError: it did not come true in time.
         """
         words = f"{what}, on lane {self.name}"
-        wait_for(predicate, timeout_seconds, words, interval_seconds=_POLL_SECONDS)
+        wait_for(predicate, words, interval_seconds=_POLL_SECONDS)
 
     def order_all(self) -> None:
         """Give every service its first pin."""
@@ -207,10 +206,12 @@ class Lane:
         Raises:
             TimeoutError: one does not.
         """
-        self.wait(lambda: all(each.ready() for each in self.operators), 60, "all replicas ready")
+        self.wait(lambda: all(each.ready() for each in self.operators), "all replicas ready")
 
     def wait_calm(self) -> None:
         """Wait until somebody leads, others stand by, and the next service is at its pin.
+
+        After the API server was away, the cluster's own controllers take two minutes to go on.
 
         Raises:
             TimeoutError: it does not come to that.
@@ -225,7 +226,7 @@ class Lane:
             return found.get("reason") == "at_pin" and "trial" not in found
 
         words = f"{name} of lane {self.name} at its pin"
-        wait_for(at_pin, _CALM_SECONDS, words, interval_seconds=2.0)
+        wait_for(at_pin, words, interval_seconds=2.0)
 
     def decided(self, since: float) -> bool:
         """Whether a leader has ended a tick on figures that began since, seconds of the epoch."""
@@ -245,6 +246,13 @@ class Lane:
             if each.name == order.service and each.at >= order.at and wanted in wrote:
                 return each
         return None
+
+    def planned(self, order: Order) -> bool:
+        """Whether the record says that what was ordered is about to be written."""
+        moves = planned(self.operators[0].record(order.service).get("trial", {}))
+        return any(
+            (name, after) == (GOGC, str(order.gogc)) for (_, name), (_, after) in moves.items()
+        )
 
     def revive(self) -> None:
         """Start replicas that do not run, as their Deployment would."""
@@ -273,7 +281,7 @@ class Lane:
 
 def _decides(operator: Operator, since: float) -> bool:
     try:
-        lines = operator.get("/metrics").splitlines()
+        lines = operator.get("/metrics", PROBE_SECONDS).splitlines()
     except OSError:
         return False
     at = next((float(each.split()[-1]) for each in lines if each.startswith(_LAST_TICK)), 0.0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tests.e2e.testbed.processes import wait_for
+from tests.e2e.testbed.processes import Stopwatch, wait_for
 from tests.faults.catalogue import TAKE_OVER_SECONDS
 from tests.faults.lane import INTERVAL_SECONDS, RATE_WINDOW_SECONDS
 from tuner.model.reason import Reason
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 
     from tests.faults.catalogue import Fault
     from tests.faults.judge import Change
-    from tests.faults.lane import Lane, Order, Replica
+    from tests.faults.lane import Lane, Order
 
 _POLL_SECONDS = 0.2
-_PATIENCE_SECONDS = 120.0
 _MOMENTS = 8
 """At which a leader is killed after an order, within two ticks."""
 
@@ -50,6 +49,8 @@ class Findings:
 @dataclass(kw_only=True)
 class Result(Findings):
     """What came of one fault; of several lanes the worst.
+
+    Until another led and until it was decided, a `Stopwatch` tells the seconds.
 
     Attributes:
         seconds: how long it lasted.
@@ -96,20 +97,24 @@ def run(fault: Fault, lanes: Sequence[Lane], *, calm: bool = True) -> Result:
 def _run(fault: Fault, lanes: Sequence[Lane], result: Result) -> None:
     leaders = {lane.name: lane.leader() for lane in lanes}
     orders: dict[str, Order] = {}
-    with fault.inflict(lanes) as service:
-        began = time.time()
-        if not fault.ordered_after:
-            orders = {lane.name: lane.order(service) for lane in lanes}
-        if fault.takes_over_seconds is not None:
-            than = [] if fault.anyone else [*leaders.values()]
-            result.taken_over = _taken_over(fault, lanes, than, began)
-        time.sleep(max(0.0, began + fault.seconds - time.time()))
-    ended = time.time() if fault.seconds else began
-    result.seconds = ended - began
-    result.decided = _once(lanes, lambda lane: lane.decided(ended), "decisions", ended)
+    with Stopwatch() as watch:
+        with fault.inflict(lanes) as service:
+            began, since = time.time(), watch.seconds
+            if not fault.ordered_after:
+                orders = {lane.name: lane.order(service) for lane in lanes}
+            if fault.takes_over_seconds is not None:
+                than = [] if fault.anyone else [*leaders.values()]
+                for lane in lanes:
+                    lane.other_leader(than)
+                result.taken_over = watch.seconds - since
+            time.sleep(max(0.0, began + fault.seconds - time.time()))
+        ended, since = (time.time(), watch.seconds) if fault.seconds else (began, since)
+        result.seconds = ended - began
+        _once(lanes, lambda lane: lane.decided(ended), "decisions")
+        result.decided = watch.seconds - since
     if fault.ordered_after:
         orders = {lane.name: lane.order(service) for lane in lanes}
-    _once(lanes, lambda lane: lane.written(orders[lane.name]) is not None, "the write", ended)
+    _once(lanes, lambda lane: lane.written(orders[lane.name]) is not None, "the write")
     writes = [_first(lane, orders) for lane in lanes]
     result.written = max(each.at.timestamp() for each in writes) - ended
     for lane in lanes:
@@ -149,27 +154,15 @@ def too_early(changes: Sequence[Change], began: float, ended: float) -> list[str
     ]
 
 
-def _taken_over(
-    fault: Fault, lanes: Sequence[Lane], than: Sequence[Replica], began: float
-) -> float:
-    limit = 2 * (fault.takes_over_seconds or 0.0)
-    for lane in lanes:
-        lane.other_leader(than, limit)
-    return time.time() - began
-
-
-def _once(
-    lanes: Sequence[Lane], predicate: Callable[[Lane], bool], what: str, since: float
-) -> float:
-    """Seconds since then until it was true of each lane."""
+def _once(lanes: Sequence[Lane], predicate: Callable[[Lane], bool], what: str) -> None:
+    """Wait until it was true of each lane, of one after the other or of all at once."""
     left = list(lanes)
 
     def all_of_them() -> bool:
         left[:] = [lane for lane in left if not predicate(lane)]
         return not left
 
-    wait_for(all_of_them, _PATIENCE_SECONDS, what, interval_seconds=_POLL_SECONDS)
-    return time.time() - since
+    wait_for(all_of_them, what, interval_seconds=_POLL_SECONDS)
 
 
 def _first(lane: Lane, orders: Mapping[str, Order]) -> Change:
@@ -208,10 +201,10 @@ def kill_leaders(lane: Lane, number: int, said: Callable[[str], None]) -> Kills:
             lane.order()
             # Before the tick that takes it up, in the midst of it, and after.
             time.sleep(turn % _MOMENTS / _MOMENTS * 2 * INTERVAL_SECONDS)
-            killed = time.time()
-            leader.operator.process.kill()
-            lane.other_leader([leader])
-            took = time.time() - killed
+            with Stopwatch() as watch:
+                leader.operator.process.kill()
+                lane.other_leader([leader])
+                took = watch.seconds
             result.seconds.append(took)
             if took > TAKE_OVER_SECONDS:
                 result.missed.append(f"taken over after {took:.1f} s")
@@ -219,7 +212,7 @@ def kill_leaders(lane: Lane, number: int, said: Callable[[str], None]) -> Kills:
             lane.revive()
         lane.wait_calm()  # what was ordered last may stand there already; the next order does not
         order = lane.order()
-        _once([lane], lambda each: each.written(order) is not None, "the last write", time.time())
+        _once([lane], lambda each: each.written(order) is not None, "the last write")
         result.missed += [f"not in the log: {each}" for each in lane.unseen()]
     except Exception as error:  # noqa: BLE001 - what was seen until then counts
         result.missed.append(f"{type(error).__name__}: {error}")

@@ -41,7 +41,7 @@ class Mirror:
 
     @property
     def of_web(self) -> Autoscaling:
-        assert self.autoscalers.wait_synced(10.0)
+        assert self.autoscalers.wait_synced(60.0)
         return self.autoscalers.autoscalers().of(WORKLOAD)
 
     def becomes(self, expected: Autoscaling) -> None:

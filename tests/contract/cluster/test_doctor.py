@@ -92,7 +92,8 @@ class Doctor:
         """Exit code, status and words by check, the verdict."""
         code, lines, err = self.verb("--output", "json", *arguments)
         said = json.loads("\n".join(lines))
-        assert err == "", err
+        # A slow machine is told what is still being done.
+        assert [line for line in err.splitlines() if not line.startswith("gc-tuner: still ")] == []
         found = {
             each["check"]: (each["status"], f"{each['found']}; {each['right']}")
             for each in said["findings"]

@@ -88,7 +88,7 @@ class Cluster:
     def open_synced(self) -> ClusterFleet:
         """A fleet whose mirrors have come in."""
         fleet = self.open()
-        assert fleet.wait_synced(10.0)
+        assert fleet.wait_synced(60.0)
         return fleet
 
 
@@ -220,5 +220,5 @@ def test_a_workload_that_was_left_out_is_back_once_its_live_config_map_is_seen(
     cluster.server.wait_asked("WATCH", len(cluster.lists) - 1)
     assert list(fleet.workloads()) == []
     cluster.server.on("GET", CONFIG_MAPS, page(live_config_map("150", 15), version=20))
-    assert fleet.wait_synced(10.0)
+    assert fleet.wait_synced(60.0)
     assert fleet.workloads()[KEY].live == LiveChannel("web-gc", "15")

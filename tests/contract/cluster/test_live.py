@@ -75,7 +75,7 @@ def channel(server: FakeApiServer, api: Api) -> Iterator[Callable[..., Channel]]
         live = LiveConfigMaps(api, Upkeep(stale_after_seconds=120.0, report=reports.append))
         started.append(Channel(live, ClusterActuator(api, live), reports))
         live.start()
-        assert live.wait_synced(10.0)
+        assert live.wait_synced(60.0)
         return started[-1]
 
     yield start
@@ -178,7 +178,7 @@ def test_of_some_namespaces_only_those_are_asked_for(server: FakeApiServer, api:
     server.on("GET", path, page(config_map(data={"GOGC": "100"}), version=20))
     live = LiveConfigMaps(api, Upkeep(stale_after_seconds=120.0, report=pytest.fail), ["shop"])
     live.start()
-    assert live.wait_synced(10.0)
+    assert live.wait_synced(60.0)
     assert live.of("shop", "web-gc") == LiveSettings("10", {"GOGC": EnvEntry("100")})
     assert live.of("bank", "web-gc") is None
     live.stop()
@@ -203,6 +203,23 @@ def test_a_write_names_its_keys_at_the_config_maps_version_and_leaves_the_worklo
     assert written.containers[0].env == {"GOGC": EnvEntry("200")}
     assert written.resource_version == workload.resource_version
     assert written.change_cause is None
+
+
+def test_a_withdrawal_makes_another_version_of_the_config_map(
+    server: FakeApiServer, channel: Callable[..., Channel]
+) -> None:
+    data = {"GOGC": "100"}
+    answers = [json_reply(config_map(version=version, data=data)) for version in (21, 22)]
+    server.on("PATCH", WEB_GC, *answers)
+    opened = channel(config_map(data=data))
+    opened.actuator.withdraw(opened.web())
+    asked = server.asked("PATCH")
+    assert {each.path for each in asked} == {WEB_GC}
+    assert [each.json for each in asked] == [
+        {"metadata": {"resourceVersion": version, "labels": {"gc-tuner.io/withdrawn": text}}}
+        for version, text in (("10", "true"), ("21", None))
+    ]
+    assert opened.live.of("shop", "web-gc") == LiveSettings("22", {"GOGC": EnvEntry("100")})
 
 
 def test_what_was_written_is_seen_at_once(

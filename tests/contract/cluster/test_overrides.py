@@ -52,7 +52,7 @@ class Watch:
 
     @property
     def book(self) -> Book:
-        assert self.overrides.wait_synced(10.0)
+        assert self.overrides.wait_synced(60.0)
         return self.overrides.book()
 
     def wait_for(self, holds: Callable[[Book], bool]) -> Book:

@@ -61,7 +61,7 @@ def test_pods_come_and_go(server: FakeApiServer, mirror: Callable[..., PodMirror
     server.on("GET", PODS, page(named("a", 1, app("512Mi")), version=10))
     server.on("WATCH", PODS, stream)
     pods = mirror()
-    assert pods.wait_synced(10.0)
+    assert pods.wait_synced(60.0)
     before = pods.pods()
     assert pods.pods() is before
     stream.send(("ADDED", named("b", 11, app("300Mi"))))
@@ -79,7 +79,7 @@ def test_a_pod_that_ends_leaves_the_view(
     server.on("GET", PODS, page(named("a", 1, app()), version=10))
     server.on("WATCH", PODS, stream)
     pods = mirror()
-    assert pods.wait_synced(10.0)
+    assert pods.wait_synced(60.0)
     becomes(pods, [])
     assert pods.running(WEB) == {}
 
@@ -95,7 +95,7 @@ def test_some_namespaces_are_mirrored_one_by_one(
     server.on("GET", "/api/v1/namespaces/shop/pods", page(named("a", 1, app()), version=10))
     server.on("GET", "/api/v1/namespaces/bank/pods", page(of_bank, version=10))
     pods = mirror("shop", "bank")
-    assert pods.wait_synced(10.0)
+    assert pods.wait_synced(60.0)
     in_bank = WorkloadKey("bank", Kind.DEPLOYMENT, "web")
     assert set(pods.pods()) == {WEB, in_bank}
     assert pods.running(in_bank)["app"].memory_limit_bytes == 64 * MIB
@@ -128,6 +128,6 @@ def test_a_pod_that_cannot_be_read_is_reported_and_hurts_no_other(
     server.on("GET", PODS, page(named("a", 1, app("512Mi")), odd, version=10))
     reports: list[str] = []
     pods = mirror(reports=reports)
-    assert pods.wait_synced(10.0)
+    assert pods.wait_synced(60.0)
     becomes(pods, [512 * MIB])
     assert reports == ["Pod: cannot be read: 'lots' is not a quantity"]

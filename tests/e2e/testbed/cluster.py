@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -11,15 +12,19 @@ import tempfile
 import urllib.request
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import urllib3
 
 from tests.e2e.testbed.audit import AuditEvent, read_audit_log
 from tests.e2e.testbed.binaries import Binaries, build_all
 from tests.e2e.testbed.controlplane import ControlPlane, prepare_control_plane
 from tests.e2e.testbed.credentials import client_certificate_user, write_kubeconfig
 from tests.e2e.testbed.image import build_image
-from tests.e2e.testbed.processes import Process, free_port, wait_for
+from tests.e2e.testbed.processes import PATIENCE_SECONDS, Process, free_port, wait_for
 from tests.e2e.testbed.prometheus import Prometheus, Scraping, prepare_prometheus
 
 if TYPE_CHECKING:
@@ -31,9 +36,10 @@ if TYPE_CHECKING:
     from tests.e2e.testbed.image import BuiltImage
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+_AWAKE = Path(__file__).with_name("awake.py")
 NODE_NAME = "node-1"
 _CUSTOM_RESOURCES = REPOSITORY / "charts" / "gc-tuner" / "crds"
-_KUBECTL_TIMEOUT_SECONDS = 120.0
+_KUBECTL_TIMEOUT_SECONDS = 2 * PATIENCE_SECONDS  # it waits, too
 
 
 def _cluster_role(user: str, *rules: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -340,6 +346,35 @@ class Cluster:
         content: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "--output", "json"))
         return content
 
+    def read(self, path: str, **parameters: str) -> dict[str, Any]:
+        """Return what `kubectl get --raw` would, without a tenth of a second of CPU for it.
+
+        For what is looked at again and again: kubectl would keep a core busy that services need.
+
+        Args:
+            path: such as /api/v1/namespaces/default/pods.
+            parameters: such as labelSelector.
+
+        Raises:
+            KubectlError: it was refused, or is missing.
+            urllib3.exceptions.HTTPError: the API server cannot be reached.
+        """
+        answer = self._requests.request("GET", f"{self.api_url}{path}", fields=parameters)
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise KubectlError(("get", "--raw", path), answer.status, answer.data.decode())
+        content: dict[str, Any] = json.loads(answer.data)
+        return content
+
+    @cached_property
+    def _requests(self) -> urllib3.PoolManager:
+        """The administrator's connections."""
+        (admin,) = json.loads(self.kubeconfig.read_text())["users"]
+        return urllib3.PoolManager(
+            headers={"Authorization": f"Bearer {admin['user']['token']}"},
+            ca_certs=str(self.control_plane.authority.certificate),
+            timeout=_KUBECTL_TIMEOUT_SECONDS,
+        )
+
     def revision(self, namespace: str, deployment: str) -> int:
         """Return how many pod templates a Deployment has had, each of them a rollout.
 
@@ -364,12 +399,10 @@ class Cluster:
         self.kubectl(
             *("wait", "serviceaccount/default", "--namespace", name),
             # Controllers back off for half a minute after the API server was away.
-            *("--for=create", "--timeout=90s"),
+            *("--for=create", f"--timeout={PATIENCE_SECONDS:g}s"),
         )
 
-    def wait_for_rollout(
-        self, namespace: str, workload: str, *, timeout_seconds: float = 60.0
-    ) -> None:
+    def wait_for_rollout(self, namespace: str, workload: str) -> None:
         """Wait until every replica of `workload` (such as `deployment/web`) is new and ready.
 
         Raises:
@@ -378,22 +411,31 @@ class Cluster:
         try:
             self.kubectl(
                 *("rollout", "status", workload, "--namespace", namespace),
-                f"--timeout={timeout_seconds:g}s",
+                f"--timeout={PATIENCE_SECONDS:g}s",
             )
         except KubectlError as error:
             pods = self.kubectl("get", "pods", "--namespace", namespace, check=False)
             raise TimeoutError(
-                f"not within {timeout_seconds:g} s: rollout of {workload} in {namespace}\n"
+                f"not within {PATIENCE_SECONDS:g} s: rollout of {workload} in {namespace}\n"
                 f"{error.stderr}{pods}"
             ) from error
 
-    def wait_for(self, predicate: Callable[[], bool], timeout_seconds: float, what: str) -> None:
-        """Poll until `predicate` is true; see `processes.wait_for`.
+    @staticmethod
+    def wait_for(
+        predicate: Callable[[], bool],
+        what: str,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+        every_seconds: float = 1.0,
+    ) -> float:
+        """Look now and then until `predicate` is true; see `processes.wait_for`.
 
         Raises:
             TimeoutError: it did not come true in time; the text names `what`.
         """
-        wait_for(predicate, timeout_seconds, what)
+        return wait_for(
+            predicate, what, patience_seconds=patience_seconds, interval_seconds=every_seconds
+        )
 
     def kubeconfig_for(self, user: str, groups: Sequence[str] = ()) -> Path:
         """Return a kubeconfig file of a user, known by a client certificate.
@@ -435,7 +477,7 @@ class Cluster:
     def endpoints(self, namespace: str, service: str) -> list[str]:
         """Return `ip:port` of the ready pods behind a Service."""
         url = self.endpoints_url(namespace, service)
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own address
+        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - our own address
             content: list[str] = json.load(answer)
         return content
 
@@ -483,6 +525,21 @@ class Cluster:
         self._cleanup.callback(process.stop)
         process.start()
 
+    def stay_awake(self) -> None:
+        """Do not let the host of a virtual machine take what seems idle; see `awake.py`.
+
+        Raises:
+            ProcessError: it did not start.
+        """
+        # Isolated: beside the program there are modules with names of the standard library's.
+        process = Process(
+            name="awake",
+            command=[sys.executable, "-I", _AWAKE],
+            log=self.directory / "awake.log",
+            ready=lambda: os.sched_getscheduler(process.pid or 0) == os.SCHED_IDLE,
+        )
+        self.start_process(process)
+
     def _start_all(self) -> None:
         for process in self.control_plane.processes:
             self._cleanup.callback(process.kill)
@@ -492,12 +549,12 @@ class Cluster:
         self.apply(_STAND_IN_RIGHTS)
         if any(_CUSTOM_RESOURCES.glob("*.yaml")):
             self.apply(_CUSTOM_RESOURCES)
-            self.wait_for(self._resources_established, 30, "custom resources established")
+            self.wait_for(self._resources_established, "custom resources established")
         self._cleanup.callback(self.node.stop)
         self.node.start(wait=False)
         self.prometheus.process.wait_ready()
         self.node.wait_ready()
-        self.wait_for(self._accepts_pods, 30, f"node {NODE_NAME} ready, default account made")
+        self.wait_for(self._accepts_pods, f"node {NODE_NAME} ready, default account made")
 
     def _resources_established(self) -> bool:
         # Not `kubectl wait`: it fails on a definition that has no status yet.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tests.e2e.testbed.cluster import REPOSITORY
+from tests.e2e.testbed.processes import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 CHART = REPOSITORY / "charts" / "gc-tuner"
 RELEASE = "gc-tuner"
-_TIMEOUT_SECONDS = 120.0
 
 REQUIRED: Mapping[str, Any] = {
     "image": {"repository": "registry.example.com/gc-tuner"},
@@ -61,7 +61,7 @@ class Helm:
             capture_output=True,
             text=True,
             check=False,
-            timeout=_TIMEOUT_SECONDS,
+            timeout=PATIENCE_SECONDS,
             env={
                 "HOME": str(self.home),
                 "KUBECONFIG": str(self.kubeconfig or self.home / "no-cluster"),

@@ -26,9 +26,19 @@ if TYPE_CHECKING:
 
 ACCOUNT = "gc-tuner"
 _VERB_SECONDS = 120.0
+PROBE_SECONDS = 5.0
+"""For the answer of an operator that may be frozen or gone."""
 LEASE = "gc-tuner"
 
-# Seconds where production has minutes; every ratio between them is production's.
+ELECTION: Mapping[str, str] = {
+    "leaseDuration": "15s",
+    "renewDeadline": "10s",
+    "retryPeriod": "2s",
+}
+"""As in production."""
+
+# Seconds where production has minutes; the ratios between them are production's. A Lease lasts as
+# long as there: a machine that stands still for some seconds is not to end its holder's term.
 QUICK: dict[str, Any] = {
     "interval": "1s",
     "rateWindow": "6s",
@@ -38,7 +48,7 @@ QUICK: dict[str, Any] = {
     "planLifetime": "2m",
     "trial": {"windows": 3, "requests": 100, "settleCycles": 3, "patience": 15},
     "profiles": {"normal": {"cooldown": "2s"}},
-    "leaderElection": {"leaseDuration": "6s", "renewDeadline": "4s", "retryPeriod": "500ms"},
+    "leaderElection": {**ELECTION, "retryPeriod": "500ms"},
     "log": {"format": "json"},
 }
 
@@ -127,21 +137,25 @@ class Operator:
         events = self.cluster.audit_events(self.user, WRITING_VERBS, resource=resource, since=since)
         return [each for each in events if resource or each.resource != "leases"]
 
-    def get(self, path: str) -> str:
+    def get(self, path: str, timeout_seconds: float = 60.0) -> str:
         """Return what its own HTTP server answers.
 
+        Args:
+            path: such as `/metrics`.
+            timeout_seconds: short where it may well be that it does not answer.
+
         Raises:
-            OSError: it does not answer, or with an error status.
+            OSError: it does not answer in time, or with an error status.
         """
         url = f"http://127.0.0.1:{self.http_port}{path}"
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=timeout_seconds) as answer:
             text: bytes = answer.read()
         return text.decode()
 
     def ready(self) -> bool:
         """Whether it says that it is ready."""
         try:
-            self.get("/readyz")
+            self.get("/readyz", PROBE_SECONDS)
         except OSError:
             return False
         return True
@@ -149,14 +163,15 @@ class Operator:
     def leads(self) -> bool:
         """Whether it says that it leads; False where it does not answer."""
         try:
-            metrics = self.get("/metrics")
+            metrics = self.get("/metrics", PROBE_SECONDS)
         except OSError:
             return False
         return f'gc_tuner_leader{{lease="{LEASE}"}} 1.0' in metrics.splitlines()
 
     def records(self) -> dict[str, dict[str, Any]]:
         """Return the status of each GCTuning of the namespace, by the name of its target."""
-        items = self.cluster.get("gctunings", "--namespace", self.namespace)["items"]
+        path = f"/apis/gc-tuner.io/v1alpha1/namespaces/{self.namespace}/gctunings"
+        items = self.cluster.read(path)["items"]
         return {each["spec"]["targetRef"]["name"]: each.get("status", {}) for each in items}
 
     def record(self, name: str) -> dict[str, Any]:
@@ -181,10 +196,10 @@ class Operator:
         )
 
     def log(self) -> list[dict[str, Any]]:
-        """Return its log so far, an object a line."""
+        """Return its log so far, an object a line, but for a line that is being written."""
         if not self.process.log.exists():
             return []
-        lines = self.process.log.read_text().splitlines()
+        lines = self.process.log.read_text().rpartition("\n")[0].splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
 
@@ -223,7 +238,7 @@ def prepare_operator(  # noqa: PLR0913 - what a test may vary
             user={"token": token},
             namespace=namespace,
         )
-    configuration = _merged(
+    configuration = merged(
         QUICK,
         {
             "prometheus": {"url": prometheus_url or cluster.prometheus_url},
@@ -260,13 +275,14 @@ def _write(path: Path, configuration: Mapping[str, Any]) -> Path:
     return path
 
 
-def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings, each layer over those before it, section by section."""
     result: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
             old = result.get(key)
             if isinstance(old, dict) and isinstance(value, dict):
-                result[key] = _merged(old, value)
+                result[key] = merged(old, value)
             else:
                 result[key] = value
     return result

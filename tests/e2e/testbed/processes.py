@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,10 +17,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import TracebackType
+    from typing import Self
 
 _TETHER = Path(__file__).with_name("tether.py")
 _POLL_SECONDS = 0.05
 _LOG_TAIL_LINES = 15
+_NAP_SECONDS = 0.02
+_STANDSTILL_SECONDS = 0.5
+"""Of a nap: longer than neighbours or other threads make it."""
+
+PATIENCE_SECONDS = 300.0
+"""For what must come, however slow the machine is: how soon is no promise."""
 
 # Below Linux' ephemeral range (32768 and up): while a server is stopped, no outgoing connection can
 # be given its port by chance.
@@ -48,29 +57,83 @@ def free_port(host: str = "127.0.0.1") -> int:
     raise OSError(f"no free TCP port on {host} between {_LOWEST_PORT} and {_HIGHEST_PORT}")
 
 
+class Stopwatch:
+    """Tells the time for which this machine has worked; a context manager that ends it.
+
+    A machine whose host takes its processors away stands still for seconds, and with it all that is
+    measured on it. Naps show that: one that lasts half a second or more is counted as it should
+    have been.
+
+    Attributes:
+        seconds: for which it has worked so far.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        nap: Callable[[threading.Event, float], bool] = threading.Event.wait,
+    ) -> None:
+        """Stand at zero.
+
+        Args:
+            clock: any, seconds.
+            nap: waits that long, or until it is over; returns whether it is.
+        """
+        self.seconds = 0.0
+        self._clock, self._nap = clock, nap
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        before, over = self._clock(), False
+        while not over:
+            over = self._nap(self._over, _NAP_SECONDS)
+            now = self._clock()
+            lasted = now - before
+            self.seconds += lasted if lasted < _STANDSTILL_SECONDS else _NAP_SECONDS
+            before = now
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+
 def wait_for(
     predicate: Callable[[], bool],
-    timeout_seconds: float,
     what: str,
     *,
+    patience_seconds: float = PATIENCE_SECONDS,
     interval_seconds: float = 0.1,
-) -> None:
+) -> float:
     """Poll until `predicate` is true.
 
     Args:
         predicate: what is awaited; an exception that it raises ends the wait.
-        timeout_seconds: longest wait.
         what: the awaited fact, in words, for the error.
+        patience_seconds: longest wait, as a `Stopwatch` tells it.
         interval_seconds: time between two looks.
+
+    Returns:
+        How long it took, seconds of the same watch.
 
     Raises:
         TimeoutError: it did not come true in time; the text names `what`.
     """
-    deadline = time.monotonic() + timeout_seconds
-    while not predicate():
-        if time.monotonic() >= deadline:
-            raise TimeoutError(f"not within {timeout_seconds:g} s: {what}")
-        time.sleep(interval_seconds)
+    with Stopwatch() as watch:
+        while not predicate():
+            if watch.seconds >= patience_seconds:
+                raise TimeoutError(f"not within {patience_seconds:g} s: {what}")
+            time.sleep(interval_seconds)
+        return watch.seconds
 
 
 @dataclass(kw_only=True)
@@ -87,7 +150,6 @@ class Process:
         environment: added to this process's own environment.
         directory: working directory.
         ready: tells whether it serves; `start` waits for it.
-        ready_timeout_seconds: longest wait for `ready`.
         stop_timeout_seconds: time between SIGTERM and SIGKILL in `stop`.
         death_signal: what it gets when this process ends without stopping it.
     """
@@ -98,7 +160,6 @@ class Process:
     environment: Mapping[str, str] = field(default_factory=dict)
     directory: Path | None = None
     ready: Callable[[], bool] | None = None
-    ready_timeout_seconds: float = 60.0
     stop_timeout_seconds: float = 10.0
     death_signal: signal.Signals = signal.SIGKILL
     _popen: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
@@ -151,7 +212,6 @@ class Process:
         try:
             wait_for(
                 self._serves,
-                self.ready_timeout_seconds,
                 f"{self.name} ready",
                 interval_seconds=_POLL_SECONDS,
             )

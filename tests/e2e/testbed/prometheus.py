@@ -102,7 +102,7 @@ class Prometheus:
         """
         url = f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own address
+            with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - our own address
                 body = json.load(answer)
         except urllib.error.HTTPError as error:
             with error:

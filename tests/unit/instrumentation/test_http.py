@@ -45,7 +45,7 @@ def address(health: Health) -> Iterator[str]:
 def get(url: str) -> tuple[int, str]:
     """Status and body."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own server
+        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - our own server
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -53,7 +53,7 @@ def get(url: str) -> tuple[int, str]:
 
 
 def test_metrics_are_served_in_the_format_of_prometheus(address: str) -> None:
-    with urllib.request.urlopen(f"{address}/metrics", timeout=5) as answer:  # noqa: S310 - ours
+    with urllib.request.urlopen(f"{address}/metrics", timeout=60) as answer:  # noqa: S310 - ours
         assert answer.headers["Content-Type"].startswith("text/plain; version=")
         assert b"gc_tuner_build_info{" in answer.read()
 
