@@ -30,6 +30,9 @@ ONE_STEP: Mapping[str, Any] = {
 """Room for one step only, so that one trial is the whole story; and it comes to stay, however noisy
 a small service is and however late its answers on a machine that is slow just then: for where
 neither its verdict nor what it saves is the matter."""
+CLEAR: Mapping[str, Any] = {"trial": {"windows": 2, "requests": 50, "patience": 30}}
+"""Short trials, and time enough for one to see harm: a trial that runs out of patience leaves its
+change in force, and the next one takes the harmed service for what it always was."""
 JUDGED = frozenset({"Confirmed", "NoEffect", "Inconclusive"})
 """Verdicts of measurements after which a change is left in force."""
 STAYED = JUDGED | {"Void"}
@@ -50,6 +53,8 @@ LIGHT: Mapping[str, str] = {
     "ITERATIONS_PER_REQUEST": "20000",
     "RUNTIME_METRICS": "all",
 }
+# From the first rise of GOGC on; far more than a slow machine adds.
+SLOWER: Mapping[str, str] = {"LATENCY_WHEN_GOGC_ABOVE": "150:300ms"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.stage import LIGHT, SERVICE, deployed, tenant
+from tests.e2e.stage import CLEAR, LIGHT, SERVICE, SLOWER, deployed, tenant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tests.e2e.testbed.cluster import Cluster
     from tests.e2e.testbed.operator import Operator
 
-BRISK: Mapping[str, Any] = {"trial": {"windows": 2, "requests": 50, "patience": 10}}
 TUNED = {"GOGC", "GOMEMLIMIT"}
 QUIET_SECONDS = 20
 THERE_AND_BACK = 3
@@ -24,7 +23,6 @@ THERE_AND_BACK = 3
 MIB = 2**20
 
 # From the first rise of GOGC on.
-SLOWER = {"LATENCY_WHEN_GOGC_ABOVE": "150:300ms"}
 DEARER = {"ITERATIONS_WHEN_GOGC_ABOVE": "150:2000000"}
 
 LIMIT_MIB = 160
@@ -80,7 +78,7 @@ def test_a_change_that_does_harm_is_taken_back_to_the_letter_and_quarantined(
     with deployed({"harmed": tenant(cluster, "harmed", {**LIGHT, **harm})}) as tenants:
         harmed = tenants["harmed"]
         template, replica_set = _template(harmed), _replica_set(harmed)
-        with harmed.operated(settings=BRISK) as operator:
+        with harmed.operated(settings=CLEAR) as operator:
             harmed.cluster.wait_for(lambda: "GOGC" in harmed.env(), "the change")
             harmed.cluster.wait_for(lambda: _regressed(operator), "a rollback that is through")
             harmed.wait()
@@ -131,7 +129,7 @@ def test_a_kill_for_memory_after_a_change_is_taken_back_and_never_risked_again(
     )
     with deployed({"killed": killed}):
         template, replica_set = _template(killed), _replica_set(killed)
-        with killed.operated(settings=BRISK) as operator:
+        with killed.operated(settings=CLEAR) as operator:
             killed.cluster.wait_for(lambda: "GOGC" in killed.env(), "the change")
             killed.cluster.wait_for(lambda: "GOGC" not in killed.env(), "the way back")
             killed.cluster.wait_for(lambda: _regressed(operator), "a rollback that is through")
@@ -172,7 +170,7 @@ def test_a_heap_that_grows_into_the_limit_takes_gogc_down_before_the_kernel_kill
         memory_request=size,
         memory_limit=size,
     )
-    one_step = {**BRISK, "profiles": {"normal": {"gogcBounds": {"highest": 200}}}}
+    one_step = {**CLEAR, "profiles": {"normal": {"gogcBounds": {"highest": 200}}}}
     with deployed({"growing": growing}), growing.operated(settings=one_step) as operator:
         growing.cluster.wait_for(lambda: growing.env().get("GOGC") == "200", "the rise")
         growing.cluster.wait_for(lambda: growing.gogc_in_force() == {200.0}, "GOGC 200 in force")
