@@ -410,3 +410,10 @@ def set_stage(cluster: Cluster) -> Iterator[Mapping[str, Tenant]]:
     for each in tenants.values():
         each.wait()
     yield tenants
+
+
+def taken_back(operator: Operator) -> bool:
+    """Whether a change has done harm and its rollback is through."""
+    record = operator.record(SERVICE)
+    verdicts = [each["verdict"] for each in record.get("history", [])]
+    return "Regressed" in verdicts and "trial" not in record

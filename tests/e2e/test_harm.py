@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.stage import CLEAR, LIGHT, SERVICE, SLOWER, deployed, tenant
+from tests.e2e.stage import CLEAR, LIGHT, SERVICE, SLOWER, deployed, taken_back, tenant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,12 +50,6 @@ def _replica_set(tenant: Tenant) -> str:
     return str(name)
 
 
-def _regressed(operator: Operator) -> bool:
-    record = operator.record(SERVICE)
-    verdicts = [each["verdict"] for each in record.get("history", [])]
-    return "Regressed" in verdicts and "trial" not in record
-
-
 def _reason(operator: Operator) -> str:
     return str(operator.record(SERVICE).get("reason", ""))
 
@@ -80,7 +74,7 @@ def test_a_change_that_does_harm_is_taken_back_to_the_letter_and_quarantined(
         template, replica_set = _template(harmed), _replica_set(harmed)
         with harmed.operated(settings=CLEAR) as operator:
             harmed.cluster.wait_for(lambda: "GOGC" in harmed.env(), "the change")
-            harmed.cluster.wait_for(lambda: _regressed(operator), "a rollback that is through")
+            harmed.cluster.wait_for(lambda: taken_back(operator), "a rollback that is through")
             harmed.wait()
 
             assert _template(harmed) == template
@@ -88,7 +82,7 @@ def test_a_change_that_does_harm_is_taken_back_to_the_letter_and_quarantined(
             harmed.cluster.wait_for(lambda: harmed.gogc_in_force() == {100.0}, "GOGC 100 in force")
             assert harmed.fields("gc-tuner") == set()
             record = operator.record(SERVICE)
-            (outcome,) = record["history"]
+            outcome = record["history"][0]
             print(outcome["detail"])
             assert yardstick in outcome["detail"]
             assert {each["name"] for each in outcome["change"]["settings"]} == TUNED
@@ -132,7 +126,7 @@ def test_a_kill_for_memory_after_a_change_is_taken_back_and_never_risked_again(
         with killed.operated(settings=CLEAR) as operator:
             killed.cluster.wait_for(lambda: "GOGC" in killed.env(), "the change")
             killed.cluster.wait_for(lambda: "GOGC" not in killed.env(), "the way back")
-            killed.cluster.wait_for(lambda: _regressed(operator), "a rollback that is through")
+            killed.cluster.wait_for(lambda: taken_back(operator), "a rollback that is through")
             if cause is UNGUARDED:
                 assert _template(killed) == template
                 assert _replica_set(killed) == replica_set
