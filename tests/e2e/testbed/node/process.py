@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
-_LAUNCH_LOOKS = 500
 _LAUNCH_LOOK_SECONDS = 0.01
 _SIGNAL_EXIT_BASE = 128
 
@@ -126,7 +125,7 @@ async def run_inside(
     process: Process, plan: LaunchPlan, argv: Sequence[str], directory: Path, log: Path
 ) -> int:
     """Run one more command with a container's mounts and environment; return its exit code."""
-    await _launched(process.pid)
+    await _launched(process)
     inner = LaunchPlan(argv, plan.env, plan.working_directory, (), user=plan.user)
     popen = spawn(inner, directory, log, secrets.token_hex(8), joins=process.pid)
     exited = _watch(popen, set)
@@ -137,19 +136,20 @@ async def run_inside(
             _kill_tree(popen.pid, set())
 
 
-async def _launched(pid: int) -> None:
-    """Wait until the launcher has become the container's command, in its own mounts."""
-    for _ in range(_LAUNCH_LOOKS):
-        if not _launching(pid):
-            return
+async def _launched(process: Process) -> None:
+    """Wait until the launcher has become the container's command, in its own mounts, or ended."""
+    # No event tells that a process has executed another program.
+    while _launching(process.pid) and not process.exited.done():  # noqa: ASYNC110
         await asyncio.sleep(_LAUNCH_LOOK_SECONDS)
 
 
 def _launching(pid: int) -> bool:
     try:
-        return str(_LAUNCHER).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False  # it is gone, and with it the reason to wait
+    # The launcher is known to have been executed a moment before it can be read by what name.
+    return not words or str(_LAUNCHER).encode() in words
 
 
 def spawn(
