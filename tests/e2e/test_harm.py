@@ -50,10 +50,6 @@ def _replica_set(tenant: Tenant) -> str:
     return str(name)
 
 
-def _reason(operator: Operator) -> str:
-    return str(operator.record(SERVICE).get("reason", ""))
-
-
 def _rest(tenant: Tenant, seconds: float) -> datetime:
     """Let the operator have some more intervals; returns when they began."""
     since = datetime.now(tz=UTC)
@@ -89,7 +85,9 @@ def test_a_change_that_does_harm_is_taken_back_to_the_letter_and_quarantined(
             assert "applied" not in record
             assert len(harmed.events("TrialRegressed")) == 1
 
-            harmed.cluster.wait_for(lambda: _reason(operator) == "quarantined", "Hold(quarantined)")
+            harmed.cluster.wait_for(
+                lambda: operator.reason(SERVICE) == "quarantined", "Hold(quarantined)"
+            )
             assert "did harm" in operator.record(SERVICE)["message"]
             since = _rest(harmed, QUIET_SECONDS)
             assert operator.writes("deployments", since=since) == []
@@ -140,7 +138,9 @@ def test_a_kill_for_memory_after_a_change_is_taken_back_and_never_risked_again(
             assert peak == outcome["predictedPeakBytes"]
             assert record["learned"]["killedLimitBytes"] == LIMIT_MIB * MIB
 
-            killed.cluster.wait_for(lambda: _reason(operator) == "quarantined", "Hold(quarantined)")
+            killed.cluster.wait_for(
+                lambda: operator.reason(SERVICE) == "quarantined", "Hold(quarantined)"
+            )
             message = operator.record(SERVICE)["message"]
             print(message)
             # By its peak, or where today's prediction is a little lower, by its value.

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from tests.e2e.stage import Tenant
     from tests.e2e.testbed.cluster import Cluster
-    from tests.e2e.testbed.operator import Operator
 
 BRISK: Mapping[str, Any] = {"trial": {"windows": 2, "requests": 50, "patience": 4}}
 MIB = 2**20
@@ -102,11 +101,6 @@ def tenants(cluster: Cluster) -> Iterator[Mapping[str, Tenant]]:
         yield running
 
 
-def _reason(operator: Operator) -> str:
-    found: str = operator.record(SERVICE).get("reason", "")
-    return found
-
-
 def test_gogc_off_stays_off_and_gets_a_memory_limit_behind_it(
     tenants: Mapping[str, Tenant],
 ) -> None:
@@ -117,7 +111,7 @@ def test_gogc_off_stays_off_and_gets_a_memory_limit_behind_it(
         assert off.env()["GOGC"] == "off"
         # Only a collection shows that the limit works, and without GOGC it takes a full heap.
         off.add_load("surge", 300)
-        cluster.wait_for(lambda: _reason(operator) == "gogc_off", "Hold(gogc_off)")
+        cluster.wait_for(lambda: operator.reason(SERVICE) == "gogc_off", "Hold(gogc_off)")
         assert "GOMEMLIMIT alone bounds the heap" in operator.record(SERVICE)["message"]
         off.remove_load("surge")
         assert off.env()["GOGC"] == "off"
@@ -175,7 +169,7 @@ def test_of_two_go_containers_the_one_that_is_named_is_tuned_and_no_other_touche
     others = {name: several.env(container=name) for name in (HELPER, SIDECAR)}
     with several.operated(settings=BRISK) as operator:
         cluster.wait_for(
-            lambda: _reason(operator) == "container_unclear", "Hold(container_unclear)"
+            lambda: operator.reason(SERVICE) == "container_unclear", "Hold(container_unclear)"
         )
         message = operator.record(SERVICE)["message"]
         assert APP_CONTAINER in message
@@ -218,7 +212,7 @@ def test_a_service_that_sets_gogc_itself_is_left_alone(tenants: Mapping[str, Ten
     in_process = tenants["in-process"]
     with in_process.operated(settings=BRISK) as operator:
         in_process.cluster.wait_for(
-            lambda: _reason(operator) == "in_process_tuner", "Hold(in_process_tuner)"
+            lambda: operator.reason(SERVICE) == "in_process_tuner", "Hold(in_process_tuner)"
         )
         assert "GOGC 300" in operator.record(SERVICE)["message"]
         assert operator.writes("deployments") == []
@@ -236,6 +230,8 @@ def test_an_autoscaler_by_memory_bounds_the_heap_and_is_named(
 ) -> None:
     scaled = tenants["scaled-by-memory"]
     with scaled.operated(settings=BRISK) as operator:
-        scaled.cluster.wait_for(lambda: _reason(operator) == "memory_bound", "Hold(memory_bound)")
+        scaled.cluster.wait_for(
+            lambda: operator.reason(SERVICE) == "memory_bound", "Hold(memory_bound)"
+        )
         assert "autoscaler's memory target of 32 MiB" in operator.record(SERVICE)["message"]
         assert operator.writes("deployments") == []

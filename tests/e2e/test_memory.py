@@ -202,7 +202,7 @@ def test_a_live_heap_too_near_the_limit_is_told_and_survives_where_an_untuned_on
             starts = tuned.starts()
 
             def short() -> bool:
-                return operator.record(SERVICE).get("reason") == "memory_short"
+                return operator.reason(SERVICE) == "memory_short"
 
             tuned.cluster.wait_for(short, "Hold(memory_short)")
             record = operator.record(SERVICE)

@@ -34,7 +34,7 @@ def test_mode_recommend_writes_records_and_events_only(stage: Mapping[str, Tenan
     before = recommended.revision()
     with recommended.operated() as operator:
         cluster.wait_for(
-            lambda: operator.record(SERVICE).get("reason") == "mode_recommend",
+            lambda: operator.reason(SERVICE) == "mode_recommend",
             "the recommendation in the record",
         )
         record = operator.record(SERVICE)

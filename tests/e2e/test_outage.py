@@ -31,7 +31,7 @@ def test_an_outage_of_prometheus_holds_everything_and_ends_without_a_jump(
     patience = {"trial": {"windows": 4, "requests": 100, "patience": 15}}
     with observed.operated(prometheus_url=prometheus.url, settings=patience) as operator:
         cluster.wait_for(
-            lambda: operator.record(SERVICE).get("reason") == "collecting_baseline",
+            lambda: operator.reason(SERVICE) == "collecting_baseline",
             "the loop at work",
         )
         # The last answers fail while Prometheus shuts down: the outage begins before its end.

@@ -47,11 +47,6 @@ def entry(does: str, *, name: str = "incident", target: str = SERVICE, expires: 
     return "\n".join(lines) + "\n"
 
 
-def reason(operator: Operator, name: str = SERVICE) -> str:
-    found: str = operator.record(name).get("reason", "")
-    return found
-
-
 def written(operator: Operator, name: str = SERVICE) -> list[str]:
     """What was written to a workload, as the record tells it: values of GOGC, oldest first."""
     record = operator.record(name)
@@ -88,7 +83,7 @@ def test_a_frozen_workload_is_not_written_to_until_the_entry_is_taken_out(
     cluster = frozen.cluster
     frozen.order("overrides:\n" + entry("freeze: true", name="black-friday"))
     with frozen.operated(settings=BRISK) as operator:
-        cluster.wait_for(lambda: reason(operator) == "frozen", "Hold(frozen)")
+        cluster.wait_for(lambda: operator.reason(SERVICE) == "frozen", "Hold(frozen)")
         assert "black-friday" in operator.record(SERVICE)["message"]
         cluster.wait_for(lambda: bool(frozen.events("OverrideTaken")), "an Event of the freeze")
         (taken,) = frozen.events("OverrideTaken")
@@ -97,7 +92,7 @@ def test_a_frozen_workload_is_not_written_to_until_the_entry_is_taken_out(
         assert taken["regarding"]["kind"] == "Deployment"
 
         wait_for_ticks(operator, TICKS_OF_QUIET)
-        assert reason(operator) == "frozen"
+        assert operator.reason(SERVICE) == "frozen"
         assert operator.record(SERVICE)["recommended"]["gogc"] > 100, "recommendations go on"
         assert operator.writes("deployments") == []
 
@@ -116,7 +111,7 @@ def test_a_pinned_value_is_reached_in_clamped_steps_and_kept(
     pinned = tenants["pinned"]
     pinned.order("overrides:\n" + entry("pin: {gogc: 350}"))
     with pinned.operated(settings=BRISK) as operator:
-        pinned.cluster.wait_for(lambda: reason(operator) == "at_pin", "Hold(at_pin)")
+        pinned.cluster.wait_for(lambda: operator.reason(SERVICE) == "at_pin", "Hold(at_pin)")
         steps = [100, *map(int, written(operator))]
         assert steps[-1] == 350
         assert len(steps) > 2
@@ -132,7 +127,7 @@ def test_an_immediate_pin_is_reached_in_one_write(tenants: Mapping[str, Tenant])
     before = leaped.revision()
     leaped.order("overrides:\n" + entry("pin: {gogc: 700, memoryLimit: 400MiB, immediate: true}"))
     with leaped.operated(settings=BRISK) as operator:
-        leaped.cluster.wait_for(lambda: reason(operator) == "at_pin", "Hold(at_pin)")
+        leaped.cluster.wait_for(lambda: operator.reason(SERVICE) == "at_pin", "Hold(at_pin)")
         assert written(operator) == ["700"]
     assert leaped.revision() == before + 1
     env = leaped.env()
@@ -158,7 +153,7 @@ def test_an_entry_is_over_at_the_second_that_it_names(tenants: Mapping[str, Tena
     ends = (datetime.now(tz=UTC) + timedelta(seconds=45)).replace(microsecond=0)
     expiring.order("overrides:\n" + entry("freeze: true", expires=ends.isoformat()))
     with expiring.operated(settings={**BRISK, "log": {"level": "debug"}}) as operator:
-        cluster.wait_for(lambda: reason(operator) == "frozen", "Hold(frozen)")
+        cluster.wait_for(lambda: operator.reason(SERVICE) == "frozen", "Hold(frozen)")
         cluster.wait_for(lambda: bool(logged(operator, "overrides moved", "released")), "its end")
         (moved,) = logged(operator, "overrides moved", "released")
         before = [tick for tick in logged(operator, "tick ended") if tick["tick"] < moved["tick"]]
@@ -181,7 +176,7 @@ def test_paused_stops_every_write_and_nothing_else(tenants: Mapping[str, Tenant]
     cluster = paused.cluster
     paused.order("paused: true\n")
     with paused.operated(settings=BRISK) as operator:
-        cluster.wait_for(lambda: reason(operator) == "paused", "Hold(paused)")
+        cluster.wait_for(lambda: operator.reason(SERVICE) == "paused", "Hold(paused)")
         wait_for_ticks(operator, TICKS_OF_QUIET)
         assert operator.writes("deployments") == []
         assert operator.record(SERVICE)["recommended"]["gogc"] > 100, "recommendations go on"
@@ -206,8 +201,8 @@ def test_a_bad_entry_is_refused_by_name_and_leaves_the_good_ones_in_force(
     with mixed.operated(settings=BRISK) as operator:
         cluster.wait_for(lambda: mixed.gogc_in_force(GAMMA) == {150.0}, "the good pin in force")
         cluster.wait_for(lambda: "GOGC" in mixed.env(), "a change where nothing was ordered")
-        assert reason(operator, ALPHA) == "frozen"
-        assert reason(operator, BETA) == "override_invalid"
+        assert operator.reason(ALPHA) == "frozen"
+        assert operator.reason(BETA) == "override_invalid"
         message = operator.record(BETA)["message"]
         assert "bad-pin" in message
         assert "write one such as 700MiB" in message

@@ -23,7 +23,7 @@ def test_a_value_of_another_manager_is_left_alone_and_its_owner_named(
     before = owned.revision()
     with owned.operated() as operator:
         owned.cluster.wait_for(
-            lambda: operator.record(SERVICE).get("reason") == "owned_by_other",
+            lambda: operator.reason(SERVICE) == "owned_by_other",
             "Hold(owned_by_other)",
         )
         assert "kubectl-client-side-apply" in operator.record(SERVICE)["message"]

@@ -175,7 +175,7 @@ def test_a_live_config_map_says_again_what_it_said_and_nothing_restarts(
             lambda: subject.gogc_in_force() == {100.0}, "GOGC as before in force"
         )
         subject.cluster.wait_for(
-            lambda: operator.record(SERVICE).get("reason") != "rollback",
+            lambda: operator.reason(SERVICE) != "rollback",
             "a decision of the loop in the place of the release",
         )
     assert subject.live() == LIVE_BEFORE

@@ -134,7 +134,7 @@ def test_killed_in_mid_trial_the_same_trial_is_judged_and_an_undo_is_respected(
             "rollout", "undo", f"deployment/{SERVICE}", "--namespace", subject.namespace
         )
         cluster.wait_for(
-            lambda: operator.record(SERVICE).get("reason") == "reverted_by_other",
+            lambda: operator.reason(SERVICE) == "reverted_by_other",
             "Hold(reverted_by_other)",
         )
         undone = subject.revision()

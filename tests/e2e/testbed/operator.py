@@ -178,6 +178,10 @@ class Operator:
         """Return the status of one workload's GCTuning; empty where there is none."""
         return self.records().get(name, {})
 
+    def reason(self, name: str) -> str:
+        """Return the reason on one workload's record; empty where there is none."""
+        return str(self.record(name).get("reason", ""))
+
     def run(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another verb with its configuration and rights, whatever it ends with.
 

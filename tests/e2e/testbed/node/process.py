@@ -148,7 +148,7 @@ def _launching(pid: int) -> bool:
         words = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False  # it is gone, and with it the reason to wait
-    # The launcher is known to have been executed a moment before it can be read by what name.
+    # For a moment after it was executed, the kernel shows no command line at all.
     return not words or str(_LAUNCHER).encode() in words
 
 
